@@ -1,0 +1,231 @@
+"""Writing LLVM IR as text: values, types, literals, instructions of one function.
+
+A `Value` is an operand to which scalar rows can be applied, and applying one writes its instructions. Gradient
+rules, expansions and the spellings in `scalars` are therefore all written as plain arithmetic.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from irflow import dtypes
+from irflow.dtypes import DType
+from irflow.errors import UnsupportedError
+from irflow.scalars import Literal, Operand, Scalar
+
+REGISTER = {"bool": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"}
+"""LLVM's names of types in registers; bf16 is held as its bits, since not every machine has it."""
+
+RowSpelling = Callable[["Code", Scalar, "tuple[Value, ...]"], "Value"]
+
+
+def scalar_type(dtype: DType) -> str:
+    """The type of one value in a register."""
+    if dtype.kind == "complex":
+        raise UnsupportedError(f"the llvm backend has no {dtype}")
+    return REGISTER.get(dtype.name, f"i{dtype.bits}")
+
+
+def memory_type(dtype: DType) -> str:
+    """The type of one element in memory; a bool is a byte."""
+    return "i8" if dtype is dtypes.bool_ else scalar_type(dtype)
+
+
+def register_type(dtype: DType, lanes: int = 1) -> str:
+    """The type of a value with `lanes` lanes."""
+    return vector(scalar_type(dtype), lanes)
+
+
+def vector(element: str, lanes: int) -> str:
+    """A vector type, or the element type for one lane."""
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+def literal_text(value: Literal, dtype: DType) -> str:
+    """A number as LLVM reads it: floats by their bits, so that nothing is rounded again."""
+    if dtype is dtypes.bool_:
+        return "true" if value else "false"
+    if dtype.is_integer:
+        return str(int(value))
+    if dtype is dtypes.bf16:
+        return str(int(np.asarray(value, dtype.numpy).view(np.uint16)))
+    if dtype is dtypes.f16:
+        return f"0xH{int(np.asarray(value, np.float16).view(np.uint16)):04X}"
+    with np.errstate(over="ignore"):
+        rounded = float(dtype.numpy.type(value))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value(Operand):
+    """A name or literal in the IR. Arithmetic on it writes instructions at the end of `code`."""
+
+    text: str
+    dtype: DType
+    lanes: int
+    code: Code = field(repr=False)
+
+    @property
+    def type(self) -> str:
+        return register_type(self.dtype, self.lanes)
+
+    @property
+    def typed(self) -> str:
+        """The form in which it stands in an argument list."""
+        return f"{self.type} {self.text}"
+
+    @property
+    def integer(self) -> int | None:
+        """The number, if it is an integer literal."""
+        is_number = self.text.lstrip("-").isdigit() and self.dtype.is_integer
+        return int(self.text) if is_number else None
+
+    def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Value:
+        """The result of a row; numbers take the type and lanes of the other operands."""
+        typed = [o for o in operands if isinstance(o, Value)]
+        like = next((o for o in typed if not row.selects or o is not operands[0]), None)
+        dtype = like.dtype if like else dtypes.DEFAULT_FLOAT
+        lanes = max(o.lanes for o in typed)
+        values = [
+            o if isinstance(o, Value) else self.code.literal(o, dtype, lanes) for o in operands
+        ]
+        return self.code.spell(self.code, row, tuple(values))
+
+
+@dataclass(slots=True)
+class Code:
+    """The instructions of one function, written in order.
+
+    Attributes:
+        spell: writes the instructions of a scalar row.
+        label: the basic block that is being written.
+        entry: instructions that belong at the function's start.
+        symbols: what the module must declare or define, by name.
+    """
+
+    spell: RowSpelling
+    label: str = "entry"
+    lines: list[str] = field(default_factory=list)
+    entry: list[str] = field(default_factory=list)
+    symbols: dict[str, str] = field(default_factory=dict)
+    count: int = 0
+
+    # ------------------------------------------------------------------------------- making values
+
+    def value(self, text: str, dtype: DType, lanes: int = 1) -> Value:
+        return Value(text, dtype, lanes, self)
+
+    def literal(self, value: Literal, dtype: DType, lanes: int = 1) -> Value:
+        """A number in every lane."""
+        text = literal_text(value, dtype)
+        if lanes > 1:
+            text = f"splat ({scalar_type(dtype)} {text})"
+        return self.value(text, dtype, lanes)
+
+    def zero(self, dtype: DType, lanes: int = 1) -> Value:
+        return self.literal(0, dtype, lanes)
+
+    def fresh(self, hint: str = "t") -> str:
+        """A number that no other name of this function ends in."""
+        self.count += 1
+        return f"{hint}{self.count}"
+
+    # ------------------------------------------------------------------------------- instructions
+
+    def line(self, text: str) -> None:
+        """An instruction without a result."""
+        self.lines.append(f"  {text}")
+
+    def put(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
+        """An instruction with a result."""
+        name = "%" + self.fresh()
+        self.line(f"{name} = {instruction}")
+        return self.value(name, dtype, lanes)
+
+    def raw(self, instruction: str) -> str:
+        """An instruction with a result of a type that is none of ours, such as a pointer."""
+        name = "%" + self.fresh()
+        self.line(f"{name} = {instruction}")
+        return name
+
+    def binary(self, opcode: str, a: Value, b: Value) -> Value:
+        return self.put(f"{opcode} {a.type} {a.text}, {b.text}", a.dtype, a.lanes)
+
+    def compare(self, predicate: str, a: Value, b: Value) -> Value:
+        """`predicate` is one of `icmp slt`, `fcmp olt` and their like."""
+        return self.put(f"{predicate} {a.type} {a.text}, {b.text}", dtypes.bool_, a.lanes)
+
+    def select(self, condition: Value, then: Value, otherwise: Value) -> Value:
+        parts = f"{condition.typed}, {then.typed}, {otherwise.typed}"
+        return self.put(f"select {parts}", then.dtype, then.lanes)
+
+    def change(self, opcode: str, value: Value, dtype: DType) -> Value:
+        """A conversion instruction: `opcode x to type`."""
+        target = register_type(dtype, value.lanes)
+        return self.put(f"{opcode} {value.typed} to {target}", dtype, value.lanes)
+
+    def call(self, symbol: str, args: Sequence[Value], result: DType, extra: str = "") -> Value:
+        """Call a function of values with the lanes of the first, and declare it."""
+        lanes = args[0].lanes
+        returns = register_type(result, lanes)
+        types = ", ".join(a.type for a in args)
+        self.symbols.setdefault(symbol, f"declare {returns} @{symbol}({_with(types, extra, 0)})")
+        values = _with(", ".join(a.typed for a in args), extra, 1)
+        return self.put(f"call {returns} @{symbol}({values})", result, lanes)
+
+    def intrinsic(self, name: str, args: Sequence[Value], extra: str = "") -> Value:
+        """Call `llvm.name` for the type of its arguments; `extra` is a constant such as `i1 false`."""
+        return self.call(f"llvm.{name}.{suffix(args[0])}", args, args[0].dtype, extra)
+
+    def lanewise(self, f: Callable[[tuple[Value, ...]], Value], args: tuple[Value, ...]) -> Value:
+        """Apply a function of scalars to each lane."""
+        lanes = args[0].lanes
+        if lanes == 1:
+            return f(args)
+        parts = [f(tuple(self.extract(a, i) for a in args)) for i in range(lanes)]
+        return self.gather_lanes(parts)
+
+    def extract(self, value: Value, lane: int) -> Value:
+        """One lane; a scalar is the same in all."""
+        if value.lanes == 1:
+            return value
+        return self.put(f"extractelement {value.typed}, i32 {lane}", value.dtype)
+
+    def gather_lanes(self, parts: Sequence[Value]) -> Value:
+        """A vector of scalars."""
+        text, lanes = "poison", len(parts)
+        kind = register_type(parts[0].dtype, lanes)
+        for lane, part in enumerate(parts):
+            text = self.raw(f"insertelement {kind} {text}, {part.typed}, i32 {lane}")
+        return self.value(text, parts[0].dtype, lanes)
+
+    # ------------------------------------------------------------------------------ control flow
+
+    def begin(self, label: str) -> None:
+        """Start a basic block."""
+        self.lines.append(f"{label}:")
+        self.label = label
+
+    def jump(self, label: str, extra: str = "") -> None:
+        self.line(f"br label %{label}{extra}")
+
+    def branch(self, condition: Value, then: str, otherwise: str, extra: str = "") -> None:
+        self.line(f"br i1 {condition.text}, label %{then}, label %{otherwise}{extra}")
+
+
+def _with(arguments: str, extra: str, is_call: int) -> str:
+    if not extra:
+        return arguments
+    return f"{arguments}, {extra if is_call else extra.split()[0]}"
+
+
+def suffix(value: Value) -> str:
+    """How an overloaded intrinsic names a type."""
+    element = scalar_type(value.dtype)
+    short = {"half": "f16", "float": "f32", "double": "f64"}.get(element, element)
+    return short if value.lanes == 1 else f"v{value.lanes}{short}"

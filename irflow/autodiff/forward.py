@@ -1,0 +1,68 @@
+"""Forward mode: every active node is followed at once by the nodes of its tangent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from irflow.autodiff.tape import is_inlined
+from irflow.errors import GradientError, IrflowError
+from irflow.ir.builder import Builder
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ops.operand import Handle
+
+
+def jvp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
+    """The graph `inputs + tangents of inputs wrt -> outputs + tangents of float outputs`.
+
+    Raises:
+        GradientError: an input in `wrt` is not of float type, or an op has no forward derivative.
+    """
+    result = Graph(f"{graph.name}_jvp")
+    pairs = zip(graph.inputs, graph.signature.inputs, strict=True)
+    inputs = [result.add_input(value.type, value.hint, role) for value, role in pairs]
+    builder = Builder(result)
+    tangents: dict[Value, Handle] = {}
+    for i in wrt:
+        if not inputs[i].type.dtype.is_inexact:
+            raise GradientError(f"tangent of {inputs[i].hint or 'an input'} of type {inputs[i].type}")
+        tangents[inputs[i]] = Handle(builder, result.add_input(inputs[i].type, f"t_{inputs[i].hint}"))
+    outputs = _push_forward(builder, graph, inputs, tangents)
+    ends = [
+        (tangents.get(value) or Handle(builder, value).full(0.0, value.type.shape)).value
+        for value in outputs
+        if value.type.dtype.is_inexact
+    ]
+    result.set_outputs([*outputs, *ends])
+    return result
+
+
+def _push_forward(builder: Builder, graph: Graph, inputs: Sequence[Value], tangents: dict[Value, Handle]) -> list[Value]:
+    mapping = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph:
+        operands = [mapping[value] for value in node.inputs]
+        builder.location = node.location
+        if is_inlined(node.op):
+            outputs = _push_forward(builder, node.regions[0], operands, tangents)
+        else:
+            outputs = _step(builder, node, operands, tangents)
+        mapping.update(zip(node.outputs, outputs, strict=True))
+    builder.location = None
+    return [mapping[value] for value in graph.outputs]
+
+
+def _step(builder: Builder, node: Node, operands: list[Value], tangents: dict[Value, Handle]) -> list[Value]:
+    copies = tuple(region.copy() for region in node.regions)
+    outputs = list(builder.emit(node.op, operands, copies))
+    given = [tangents.get(value) for value in operands]
+    if all(t is None for t in given):
+        return outputs
+    handles = [Handle(builder, value) for value in operands]
+    results = [Handle(builder, value) for value in outputs]
+    try:
+        changes = node.op.jvp(None, handles, results, given)
+    except IrflowError as error:
+        raise error.at(node.location) from None
+    for value, tangent in zip(outputs, changes, strict=True):
+        if tangent is not None and value.type.dtype.is_inexact:
+            tangents[value] = tangent
+    return outputs

@@ -1,0 +1,241 @@
+"""Reverse mode: copy the forward nodes while recording them, then walk the record backwards.
+
+Everything happens on graphs. The forward nodes, the gradients and whatever is computed from them end up in
+one graph, so passes see the whole training step. Only *active* values — those that depend on an input to be
+differentiated through floating-point values — take part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from irflow.errors import CheckError, GradientError, IrflowError
+from irflow.ir.builder import Builder
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import Op
+from irflow.ir.signature import OutputRole
+from irflow.location import Location
+from irflow.ops.operand import Handle
+
+
+@dataclass(slots=True)
+class Step:
+    """One recorded forward node."""
+
+    op: Op
+    inputs: list[Handle]
+    outputs: list[Handle]
+    location: Location | None
+    regions: tuple[Graph, ...] = ()
+    residuals: Any = None
+
+
+@dataclass(slots=True)
+class Tape:
+    """The forward nodes of a graph as they were emitted, and the pull-back of cotangents through them."""
+
+    builder: Builder
+    steps: list[Step] = field(default_factory=list)
+    active: set[Value] = field(default_factory=set)
+
+    def record(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+        """Emit the nodes of `graph` on `inputs`, recording the active ones; the values of its outputs."""
+        mapping = dict(zip(graph.inputs, inputs, strict=True))
+        for node in graph:
+            operands = [mapping[value] for value in node.inputs]
+            self.builder.location = node.location
+            for old, new in zip(node.outputs, self._emit(node, operands), strict=True):
+                new.hint = new.hint or old.hint
+                mapping[old] = new
+        return [mapping[value] for value in graph.outputs]
+
+    def _emit(self, node: Node, operands: list[Value]) -> Sequence[Value]:
+        if not any(value in self.active for value in operands):
+            copies = tuple(region.copy() for region in node.regions)
+            return self.builder.emit(node.op, operands, copies)
+        if is_inlined(node.op):
+            return self.record(node.regions[0], operands)
+        inputs = [Handle(self.builder, value) for value in operands]
+        step = Step(node.op, inputs, [], node.location, node.regions)
+        step.outputs = self._forward(step)
+        self.steps.append(step)
+        outputs = [handle.value for handle in step.outputs]
+        self.active.update(value for value in outputs if value.type.dtype.is_inexact)
+        return outputs
+
+    def _forward(self, step: Step) -> list[Handle]:
+        forward = getattr(step.op, "forward", None)
+        if forward is None:
+            copies = tuple(region.copy() for region in step.regions)
+            return list(step.inputs[0].emit(step.op, step.inputs, copies))
+        outputs, step.residuals = forward(Context(self, step), step.inputs, step.regions)
+        return list(outputs)
+
+    def pull_back(self, cotangents: dict[Value, Handle]) -> dict[Value, Handle]:
+        """Propagate cotangents of recorded values back to the first inputs; the argument is updated."""
+        for step in reversed(self.steps):
+            given = [cotangents.get(output.value) for output in step.outputs]
+            if all(g is None for g in given):
+                continue
+            self.builder.location = step.location
+            for operand, g in zip(step.inputs, self._vjp(step, given), strict=True):
+                if g is not None and operand.value in self.active:
+                    _accumulate(cotangents, operand, g, step.op)
+        self.builder.location = None
+        return cotangents
+
+    def _vjp(self, step: Step, given: list[Handle | None]) -> Sequence[Handle | None]:
+        try:
+            return step.op.vjp(Context(self, step), step.inputs, step.outputs, given)
+        except IrflowError as error:
+            raise error.at(step.location) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an op's `forward` and `vjp` may ask of the differentiation."""
+
+    tape: Tape
+    step: Step
+
+    @property
+    def residuals(self) -> Any:
+        """What the op's `forward` kept."""
+        return self.step.residuals
+
+    @property
+    def regions(self) -> tuple[Graph, ...]:
+        return self.step.regions
+
+    def needs(self, position: int) -> bool:
+        """Whether the cotangent of that input is wanted."""
+        return self.step.inputs[position].value in self.tape.active
+
+    def inline(self, region: Graph, inputs: Sequence[Handle]) -> list[Handle]:
+        """Emit the nodes of a region on handles, without recording them."""
+        builder = self.tape.builder
+        return [Handle(builder, value) for value in builder.inline(region, [h.value for h in inputs])]
+
+    def differentiate(self, region: Graph, wanted: Sequence[int]) -> tuple[Graph, Graph]:
+        """A region as two: `inputs -> outputs + residuals`, and `residuals + cotangents -> cotangents`."""
+        return split_joint(vjp_graph(region, wanted), len(region.inputs), len(region.outputs))
+
+
+def is_inlined(op: Op) -> bool:
+    """Whether differentiation looks through the op's only region, as through a call."""
+    return op.name in ("call", "fusion")
+
+
+def _accumulate(cotangents: dict[Value, Handle], operand: Handle, g: Handle, op: Op) -> None:
+    if g.type != operand.type:
+        raise CheckError(
+            f"the gradient of {op.name} has another type than its operand",
+            facts=[("operand", operand.type), ("gradient", g.type)],
+            hint="a bug in the op's vjp",
+        )
+    before = cotangents.get(operand.value)
+    cotangents[operand.value] = g if before is None else before + g
+
+
+def differentiable_outputs(graph: Graph) -> list[int]:
+    """Positions of the outputs that have cotangents: those of floating-point type."""
+    return [i for i, value in enumerate(graph.outputs) if value.type.dtype.is_inexact]
+
+
+def vjp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
+    """The graph `inputs + cotangents of float outputs -> outputs + cotangents of inputs wrt`.
+
+    Args:
+        graph: any graph; it is not changed.
+        wrt: positions of float inputs.
+    """
+    result, inputs = _like_inputs(graph, f"{graph.name}_vjp")
+    tape = Tape(Builder(result), active={inputs[i] for i in wrt})
+    outputs = tape.record(graph, inputs)
+    cotangents: dict[Value, Handle] = {}
+    for i in differentiable_outputs(graph):
+        seed = Handle(tape.builder, result.add_input(outputs[i].type, f"ct{i}"))
+        if outputs[i] in tape.active:
+            before = cotangents.get(outputs[i])
+            cotangents[outputs[i]] = seed if before is None else before + seed
+    return _finish(tape, graph, outputs, cotangents, [inputs[i] for i in wrt])
+
+
+def gradient_graph(graph: Graph, wrt: Sequence[int], output: int = 0) -> Graph:
+    """The graph `inputs -> outputs + gradients of one scalar output by inputs wrt`.
+
+    Raises:
+        GradientError: that output is not a float scalar, or an input in `wrt` is not of float type.
+    """
+    loss = graph.outputs[output]
+    if loss.type.shape != () or not loss.type.dtype.is_float:
+        raise GradientError(
+            f"gradient of a result of type {loss.type}",
+            facts=[("wanted", "a float scalar")],
+            hint="reduce it to one number first, for example with .mean()",
+        ).at(loss.node.location if loss.node else None)
+    result, inputs = _like_inputs(graph, f"{graph.name}_grad")
+    tape = Tape(Builder(result), active={inputs[i] for i in wrt})
+    outputs = tape.record(graph, inputs)
+    cotangents: dict[Value, Handle] = {}
+    if outputs[output] in tape.active:
+        cotangents[outputs[output]] = Handle(tape.builder, outputs[output]).full(1.0, ())
+    return _finish(tape, graph, outputs, cotangents, [inputs[i] for i in wrt])
+
+
+def _like_inputs(graph: Graph, name: str) -> tuple[Graph, list[Value]]:
+    result = Graph(name)
+    roles = graph.signature.inputs
+    return result, [result.add_input(v.type, v.hint, r) for v, r in zip(graph.inputs, roles, strict=True)]
+
+
+def _finish(tape: Tape, graph: Graph, outputs: list[Value], cotangents: dict[Value, Handle], wrt: list[Value]) -> Graph:
+    for value in wrt:
+        if not value.type.dtype.is_inexact:
+            raise GradientError(f"gradient with respect to {value.hint or 'an input'} of type {value.type}", hint="only float inputs have gradients")
+    tape.pull_back(cotangents)
+    result = tape.builder.graph
+    gradients = [cotangents[value].value if value in cotangents else Handle(tape.builder, value).full(0.0, value.type.shape).value for value in wrt]
+    roles = [*graph.signature.outputs, *(_gradient_role(value) for value in wrt)]
+    result.set_outputs([*outputs, *gradients], roles)
+    return result
+
+
+def _gradient_role(value: Value) -> OutputRole:
+    return OutputRole("gradient", value.hint)
+
+
+def split_joint(joint: Graph, input_count: int, output_count: int) -> tuple[Graph, Graph]:
+    """Cut a `vjp_graph` at the values that the backward part reads.
+
+    Returns:
+        `forward`: `inputs -> outputs + residuals`, and `backward`: `residuals + cotangents -> gradients`.
+    """
+    late: set[Value] = set(joint.inputs[input_count:])
+    for node in joint:
+        if any(value in late for value in node.inputs):
+            late.update(node.outputs)
+    gradients = joint.outputs[output_count:]
+    readers = [node for node in joint if any(output in late for output in node.outputs)]
+    crossing = [value for node in readers for value in node.inputs if value not in late]
+    crossing += [value for value in gradients if value not in late]
+    residuals = list(dict.fromkeys(crossing))
+    forward = _extract(joint, joint.inputs[:input_count], [*joint.outputs[:output_count], *residuals], late, want_late=False)
+    backward = _extract(joint, [*residuals, *joint.inputs[input_count:]], gradients, late, want_late=True)
+    return forward, backward
+
+
+def _extract(joint: Graph, inputs: Sequence[Value], outputs: Sequence[Value], late: set[Value], *, want_late: bool) -> Graph:
+    part = Graph(f"{joint.name}_{'backward' if want_late else 'forward'}")
+    mapping = {value: part.add_input(value.type, value.hint) for value in inputs}
+    builder = Builder(part)
+    for node in joint:
+        if all((output in late) is want_late for output in node.outputs):
+            builder.location = node.location
+            copies = tuple(region.copy() for region in node.regions)
+            results = builder.emit(node.op, [mapping[value] for value in node.inputs], copies)
+            mapping.update(zip(node.outputs, results, strict=True))
+    part.set_outputs([mapping[value] for value in outputs])
+    return part

@@ -1,0 +1,108 @@
+"""The stages between a traced graph and an executable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from irflow import log, plugins
+from irflow.backend import Backend, CompileOptions, Executable, require_supported
+from irflow.compiler.config import selected_backend
+from irflow.ir.graph import Graph, Node
+from irflow.lowering import Program, lower_graph
+from irflow.transform import PassManager, Report, level_pipeline
+
+
+@dataclass(slots=True)
+class Lowered:
+    """A graph after the passes, ready for its backend.
+
+    Attributes:
+        graph: the graph that the backend gets, or that its program is made from.
+        backend: who compiles it.
+        report: what each pass did.
+        options: how to compile.
+    """
+
+    graph: Graph
+    backend: Backend
+    report: Report
+    options: CompileOptions
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+    def program(self) -> Program:
+        """The loop nests, for backends that take programs."""
+        return lower_graph(self.graph, self.options.name)
+
+    def compile(self) -> Executable:
+        """Let the backend make an executable.
+
+        Raises:
+            UnsupportedError: the graph holds what the backend cannot run.
+        """
+        require_supported(self.backend, self.graph)
+        if self.backend.level == "graph":
+            return self.backend.compile(self.graph, self.options)
+        program = self.program()
+        log.write("kernels", lambda: str(program))
+        return self.backend.compile(program, self.options)
+
+
+def pipeline_for(backend: Backend, level: int = 2, slots: Mapping[str, str] | None = None) -> str:
+    """The pipeline text of a level for a backend."""
+    return level_pipeline(level, slots, backend.pipeline(level))
+
+
+def lower(
+    graph: Graph,
+    backend: str | Backend | None = None,
+    *,
+    level: int = 2,
+    pipeline: str | None = None,
+    check: int | None = None,
+    dump: Path | None = None,
+    stop_after: str | None = None,
+    start_from: str | None = None,
+    print_after_all: bool = False,
+    time: bool = False,
+) -> Lowered:
+    """Run the passes on a copy of `graph`.
+
+    Args:
+        graph: a traced graph; it stays as it is.
+        backend: its name, itself, or None for the selected one.
+        level: the optimisation level, 0 to 3.
+        pipeline: passes to run instead of those of the level.
+        check, dump, stop_after, start_from, print_after_all, time: see `PassManager.run`.
+
+    Raises:
+        UnknownNameError: no backend, pass or option of a name.
+        PassError: a pass failed or changed what the graph computes.
+    """
+    chosen = backend if isinstance(backend, Backend) else selected_backend(backend)
+    text = pipeline_for(chosen, level) if pipeline is None else pipeline
+    manager = PassManager(text, plugins.find_pass, level=level, claims=chosen.claims, lacks=_lacks(chosen))
+    work = graph.copy()
+    report = manager.run(
+        work, check=check, dump=dump, stop_after=stop_after, start_from=start_from,
+        print_after_all=print_after_all, time=time,
+    )  # fmt: skip
+    return Lowered(work, chosen, report, CompileOptions(graph.name, level))
+
+
+def _lacks(backend: Backend) -> Callable[[Node], bool]:
+    """Whether a backend cannot run a node: an op or row outside its list that it does not claim."""
+    abilities = backend.capabilities()
+
+    def lacks(node: Node) -> bool:
+        return not abilities.has(node) and not backend.claims(node)
+
+    return lacks
+
+
+def compile_graph(graph: Graph, backend: str | Backend | None = None, *, level: int = 2, pipeline: str | None = None) -> Executable:
+    """`lower`, then compile."""
+    return lower(graph, backend, level=level, pipeline=pipeline).compile()

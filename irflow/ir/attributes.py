@@ -1,0 +1,62 @@
+"""Values that an op may carry as attributes: what they are, how sizes in them are replaced.
+
+An attribute is a bool, int, float, string, None, a `DType`, a scalar row, a symbolic size, a
+`DenseArray`, or a tuple of attributes. Nothing else is printed, parsed or hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from irflow import dims
+from irflow.dims import Dim, Size
+
+Attribute = Any
+
+
+class DenseArray:
+    """An immutable array compared by content: the payload of a `Constant`."""
+
+    def __init__(self, array: Any) -> None:
+        value = np.array(array, order="C", copy=True)
+        value.flags.writeable = False
+        self.array: np.ndarray = value
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of dtype, shape and bytes."""
+        hasher = hashlib.sha256(f"{self.array.dtype.str}{self.array.dtype.name}{self.array.shape}".encode())
+        hasher.update(self.array.tobytes())
+        return hasher.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, DenseArray) or self.array.shape != other.array.shape:
+            return False
+        return self.array.dtype == other.array.dtype and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"DenseArray({self.array.dtype}{list(self.array.shape)})"
+
+
+def has_symbols(value: Attribute) -> bool:
+    """Whether a symbolic size stands anywhere in `value`."""
+    if isinstance(value, tuple):
+        return any(has_symbols(item) for item in value)
+    return isinstance(value, Dim)
+
+
+def substitute(value: Attribute, sizes: Mapping[str, Size]) -> Attribute:
+    """`value` with symbolic sizes replaced."""
+    if isinstance(value, tuple):
+        return tuple(substitute(item, sizes) for item in value)
+    return dims.substitute(value, sizes) if isinstance(value, Dim) else value

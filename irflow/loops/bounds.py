@@ -1,0 +1,158 @@
+"""Which values an index expression can take, from the extents of loops and the bounds of sizes.
+
+An `Interval` may be unbounded, because a size is. Arithmetic on sizes and loop variables counts
+elements in memory and is taken not to overflow; arithmetic on other data may, and then nothing is
+known of the result.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+
+from irflow import dtypes
+from irflow.dtypes import DType
+from irflow.loops.nodes import Apply, Broadcast, Cast, Const, Expr, Ramp, Select, Var
+
+Bound = int | float
+
+
+class Interval(NamedTuple):
+    """All integers from `low` to `high`; `is_exact` unless a step on the way may overflow."""
+
+    low: Bound
+    high: Bound
+    is_exact: bool = True
+
+    @property
+    def is_constant(self) -> bool:
+        return self.is_exact and self.low == self.high
+
+
+Bounds = dict[str, Interval]
+"""What is known of variables, by name."""
+
+
+def limits(dtype: DType) -> Interval:
+    """All values of an integer type, or of bool."""
+    if dtype is dtypes.bool_:
+        return Interval(0, 1)
+    info = np.iinfo(dtype.numpy.name)
+    return Interval(int(info.min), int(info.max))
+
+
+def interval(expr: Expr, known: Bounds) -> Interval:
+    """The values of an integer or bool expression."""
+    match expr:
+        case Const(value):
+            return Interval(int(value), int(value))
+        case Var(name) if name in known:
+            return known[name]
+        case Cast(dtype, value) if value.dtype.is_integer:
+            inner = interval(value, known)
+            return inner if _is_inside(inner, limits(dtype)) else limits(dtype)
+        case Select(_, then, otherwise):
+            return _union(interval(then, known), interval(otherwise, known))
+        case Broadcast(value):
+            return interval(value, known)
+        case Ramp(start, stride, lanes):
+            return _add(interval(start, known), _span(stride * (lanes - 1)))
+        case Apply(row, (a, b)) if row.name in _RULES and expr.dtype.is_integer:
+            left, right = interval(a, known), interval(b, known)
+            return _settle(_RULES[row.name](left, right), left, right, expr.dtype)
+        case _:
+            return limits(expr.dtype)
+
+
+def is_exact(expr: Expr, known: Bounds) -> bool:
+    """Whether no step of an expression can overflow."""
+    match expr:
+        case Apply(row, args):
+            if row.name not in _RULES or not expr.dtype.is_integer:
+                return True
+            return interval(expr, known).is_exact and all(is_exact(a, known) for a in args)
+        case _:
+            return interval(expr, known).is_exact
+
+
+def _settle(result: Interval, left: Interval, right: Interval, dtype: DType) -> Interval:
+    """The result, unless it can overflow."""
+    whole = limits(dtype)
+    finite = [b for b in (result.low, result.high) if abs(b) != inf]
+    if all(whole.low <= b <= whole.high for b in finite):
+        return Interval(result.low, result.high, left.is_exact and right.is_exact)
+    return Interval(whole.low, whole.high, False)
+
+
+def _is_inside(inner: Interval, outer: Interval) -> bool:
+    return outer.low <= inner.low and (inner.high <= outer.high or inner.high == inf)
+
+
+def _union(a: Interval, b: Interval) -> Interval:
+    return Interval(min(a.low, b.low), max(a.high, b.high), a.is_exact and b.is_exact)
+
+
+def _span(distance: int) -> Interval:
+    return Interval(min(distance, 0), max(distance, 0))
+
+
+def _add(a: Interval, b: Interval) -> Interval:
+    return Interval(a.low + b.low, a.high + b.high)
+
+
+def _subtract(a: Interval, b: Interval) -> Interval:
+    return Interval(a.low - b.high, a.high - b.low)
+
+
+def _times(a: Bound, b: Bound) -> Bound:
+    return 0 if a == 0 or b == 0 else a * b
+
+
+def _multiply(a: Interval, b: Interval) -> Interval:
+    corners = [_times(x, y) for x in a[:2] for y in b[:2]]
+    return Interval(min(corners), max(corners))
+
+
+def _quotient(a: Bound, b: Bound) -> Bound:
+    if abs(a) == inf:
+        return a
+    return int(a) // int(b) if abs(b) != inf else (0 if a >= 0 else -1)
+
+
+def _floor_divide(a: Interval, b: Interval) -> Interval:
+    if b.low <= 0:
+        # A division by zero gives 0, and the least number divided by -1 overflows.
+        largest = max(abs(a.low), abs(a.high))
+        return Interval(-largest, largest)
+    corners = [_quotient(x, y) for x in a[:2] for y in b[:2]]
+    return Interval(min(corners), max(corners))
+
+
+def _remainder(a: Interval, b: Interval) -> Interval:
+    if b.low <= 0:
+        largest = max(abs(b.low), abs(b.high))
+        return Interval(-largest, largest)
+    if a.low >= 0 and a.high < b.low:
+        return a
+    return Interval(0, min(b.high - 1, a.high) if a.low >= 0 else b.high - 1)
+
+
+def _minimum(a: Interval, b: Interval) -> Interval:
+    return Interval(min(a.low, b.low), min(a.high, b.high))
+
+
+def _maximum(a: Interval, b: Interval) -> Interval:
+    return Interval(max(a.low, b.low), max(a.high, b.high))
+
+
+_RULES = {
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "floor_divide": _floor_divide,
+    "remainder": _remainder,
+    "minimum": _minimum,
+    "maximum": _maximum,
+}

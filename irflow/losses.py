@@ -1,0 +1,60 @@
+"""Loss functions: one number a batch, the mean over its examples."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from irflow import ops
+from irflow.errors import ShapeError
+from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
+from irflow.location import user_location
+from irflow.scalars import find
+
+
+def softmax_cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
+    """The mean of `-log softmax(logits)[label]`, computed stably.
+
+    Args:
+        logits: `[n, classes]`, floats.
+        labels: `[n]` class numbers, or `[n, classes]` probabilities.
+
+    Returns:
+        A scalar. A label outside of the classes gives NaN.
+    """
+    x, y = inexact(logits), as_tensor(labels)
+    if y.ndim == x.ndim:
+        per_example = -(ops.log_softmax(x, -1) * y).sum(-1)
+        return cast(Tensor, per_example.mean())
+    if y.shape != x.shape[:-1]:
+        raise ShapeError("softmax_cross_entropy: one label a row is needed", facts=[("logits", x.type), ("labels", y.type)], location=user_location())
+    return cast(Tensor, ops.cross_entropy(x, y)).mean()
+
+
+def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
+    """The mean of the binary cross-entropy of `sigmoid(logits)`, computed stably; targets in [0, 1]."""
+    x, t = inexact(logits), inexact(targets)
+    return cast(Tensor, apply_row(find("softplus"), (x,)) - x * t).mean()
+
+
+def mean_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
+    """The mean of the squared differences."""
+    difference = inexact(predictions) - targets
+    return cast(Tensor, difference * difference).mean()
+
+
+def mean_absolute_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
+    """The mean of the absolute differences."""
+    return cast(Tensor, abs(inexact(predictions) - targets)).mean()
+
+
+def huber(predictions: TensorLike, targets: TensorLike, delta: float = 1.0) -> Tensor:
+    """Squared up to `delta`, linear beyond: `d²/2`, then `delta * (|d| - delta/2)`; the mean of it."""
+    distance = abs(inexact(predictions) - targets)
+    inner = apply_row(find("minimum"), (distance, delta))
+    return cast(Tensor, inner * (distance - 0.5 * inner)).mean()
+
+
+def accuracy(logits: TensorLike, labels: TensorLike) -> Tensor:
+    """The share of rows whose largest logit stands at the label: no gradient, a metric."""
+    hits = as_tensor(logits).argmax(-1) == as_tensor(labels)
+    return cast(Tensor, hits).mean()

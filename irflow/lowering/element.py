@@ -1,0 +1,437 @@
+"""Element functions composed into one kernel.
+
+A tensor is a function from an index to an element: a load for what is in memory, else the element function of
+the op that makes it, applied to the functions of its operands. Fusion is this composition. A value asked for
+twice at one index is computed once, in the outermost scope that has all variables of the index; so a
+row's sum is computed once a row, and code grows with the number of nodes, not with the number of paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from irflow import dims, dtypes
+from irflow.dims import Size, Symbol
+from irflow.dtypes import DType
+from irflow.errors import LoweringError
+from irflow.ir.attributes import DenseArray
+from irflow.ir.graph import Value
+from irflow.ir.types import TensorType
+from irflow.loops import (
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    LoopKind,
+    Var,
+    integer,
+    simplify_expr,
+    size_expr,
+)
+from irflow.loops.bounds import Interval
+from irflow.loops.walk import loads, substitute, subexpressions
+from irflow.lowering import schedule
+from irflow.lowering.scopes import ScopedBuilder
+from irflow.lowering.strides import Access, accesses
+from irflow.lowering.target import GENERIC, Target
+from irflow.ops import Reshape
+from irflow.scalars import Scalar, find
+
+Index = Sequence[Expr]
+Extent = Size | Expr
+ZERO = integer(0)
+NAMED_INDEX_SIZE = 24
+"""Index expressions of more parts than this get a name; smaller ones stay open to simplification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A tensor as a function from an index to an element.
+
+    Attributes:
+        context: where its code goes.
+        value: the tensor.
+    """
+
+    context: ElementContext
+    value: Value
+
+    @property
+    def type(self) -> TensorType:
+        return self.value.type
+
+    def __call__(self, index: Index) -> Expr:
+        return self.context.at(self.value, index)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A reduction that `ElementContext.capture` took apart.
+
+    Attributes:
+        row: combines elements.
+        dtype: of the accumulator.
+        extents: of the reduced loops, outermost first.
+        body: from reduced indices to one element.
+        finish: from the reduced value to that of the op.
+    """
+
+    row: Scalar
+    dtype: DType
+    extents: tuple[Extent, ...]
+    body: Callable[[Index], Expr]
+    finish: Callable[[Expr], Expr]
+
+    @property
+    def identity(self) -> Const:
+        """The neutral element."""
+        return identity_of(self.row, self.dtype)
+
+
+class ElementContext:
+    """Where element functions of one kernel put their code; given to `Op.element`.
+
+    Args:
+        buffers: the tensors in memory. All others must be results of nodes that lead back to them.
+        builder: the nest that is being written.
+        target: the machine.
+        is_flat: whether tensors are addressed by one index over all their elements.
+    """
+
+    def __init__(
+        self,
+        buffers: Mapping[Value, Buffer],
+        builder: ScopedBuilder,
+        target: Target = GENERIC,
+        is_flat: bool = False,
+    ) -> None:
+        self.buffers = dict(buffers)
+        self.builder = builder
+        self.target = target
+        self.is_flat = is_flat
+        self.constants: dict[DenseArray, Buffer] = {}
+        self.known: dict[str, Interval] = {}
+        self._masks: list[Expr] = []
+        self._captured: list[Reduction] | None = None
+        self._is_probing = False
+
+    # -------------------------------------------------------------------------------------- tensors
+
+    def load(self, value: Value) -> Element:
+        """A tensor as a function of the index."""
+        return Element(self, value)
+
+    def at(self, value: Value, index: Index) -> Expr:
+        """One element of a tensor."""
+        place = tuple(self.index(part) for part in index)
+        mask = self._mask
+        found = self.builder.recall((value, place, None)) or self.builder.recall(
+            (value, place, mask)
+        )
+        if found is not None:
+            return found
+        with self.builder.outside(self.builder.home(*place, *self._masks)):
+            result = self.builder.let(self._compute(value, place), value.hint or "t")
+            self.builder.remember((value, place, mask), result)
+        return result
+
+    def _compute(self, value: Value, place: tuple[Expr, ...]) -> Expr:
+        if value in self.buffers:
+            return widened(Load(self.buffers[value], place, self._mask))
+        node = value.node
+        if node is None:
+            raise LoweringError(f"{value!r} is neither in memory nor computed here")
+        operands = [Element(self, operand) for operand in node.inputs]
+        if self.is_flat and isinstance(node.op, Reshape):
+            return operands[0](place)
+        result: Expr = node.op.element(self, place, operands)
+        return result
+
+    def define(self, value: Value, index: Index, element: Expr) -> None:
+        """Say what stands at an index, for the length of the innermost open scope."""
+        place = tuple(self.index(part) for part in index)
+        self.builder.remember((value, place, None), element)
+
+    def index(self, expr: Expr) -> Expr:
+        """An index expression simplified, and named where it is long."""
+        if isinstance(expr, (Const,)):
+            return expr
+        simple = simplify_expr(expr, self.known)
+        is_long = sum(1 for _ in subexpressions(simple)) > NAMED_INDEX_SIZE
+        return self._named(simple, "at") if is_long or any(True for _ in loads(simple)) else simple
+
+    # ------------------------------------------------------------------------------------ for the ops
+
+    def let(self, expr: Expr) -> Expr:
+        """An expression that is computed once; small index arithmetic stays open to simplification."""
+        if expr.dtype is dtypes.i64:
+            return self.index(expr)
+        return self._named(expr, "t")
+
+    def _named(self, expr: Expr, hint: str) -> Expr:
+        if expr.dtype.is_float:
+            # 0.0 and -0.0 are equal as Python numbers, so such expressions do not serve as keys.
+            return self.builder.name(expr, hint)
+        found = self.builder.recall(expr)
+        if found is None:
+            with self.builder.outside(self.builder.home(expr)):
+                found = self.builder.let(expr, hint)
+                if not any(True for _ in loads(expr)):
+                    self.builder.remember(expr, found)
+        return found
+
+    def size(self, size: Size) -> Expr:
+        """A size as an `i64`."""
+        return size_expr(size)
+
+    def constant(self, dense: DenseArray, index: Index) -> Expr:
+        """An element of a constant: a literal where all are equal, else a load from a buffer."""
+        array = dense.array
+        dtype = dtypes.from_numpy(array.dtype)
+        if array.size and is_uniform(array):
+            return literal(array.reshape(-1)[0], dtypes.compute_dtype(dtype))
+        if dense not in self.constants:
+            shape = (array.size,) if self.is_flat else array.shape
+            name = self.builder.unique("constant")
+            self.constants[dense] = Buffer(name, dtype, shape)
+        return widened(Load(self.constants[dense], tuple(index), self._mask))
+
+    def convert(self, value: Expr, dtype: DType) -> Expr:
+        """A value in another element type. 16-bit floats are rounded to and then kept in f32."""
+        wide = dtypes.compute_dtype(dtype)
+        if dtype is not wide:
+            return Cast(wide, Cast(dtype, value))
+        return value if value.dtype is dtype else Cast(dtype, value)
+
+    @contextmanager
+    def masked(self, condition: Expr) -> Iterator[None]:
+        """Loads inside happen only where `condition` holds, and give 0 elsewhere."""
+        if condition == Const(True, dtypes.bool_):
+            yield
+            return
+        before = self._masks
+        both = find("logical_and")(before[-1], condition) if before else condition
+        self._masks = [self._named(both, "inside")]
+        yield
+        self._masks = before
+
+    @property
+    def _mask(self) -> Expr | None:
+        return self._masks[-1] if self._masks else None
+
+    # ----------------------------------------------------------------------------------------- loops
+
+    @contextmanager
+    def loops(
+        self, extents: Sequence[Extent], kind: LoopKind = LoopKind.SERIAL, name: str = "r"
+    ) -> Iterator[tuple[Expr, ...]]:
+        """Nested loops, the last one innermost; none for an extent of 1."""
+        with ExitStack() as stack:
+            yield tuple(stack.enter_context(self.one_loop(e, kind, name)) for e in extents)
+
+    @contextmanager
+    def one_loop(
+        self, extent: Extent, kind: LoopKind = LoopKind.SERIAL, name: str = "r"
+    ) -> Iterator[Expr]:
+        """A loop that knows the bounds of its variable."""
+        if extent == 1 or extent == integer(1):
+            yield ZERO
+            return
+        self.note_sizes(extent)
+        with self.builder.loop(name, extent, kind) as var:
+            self.known[var.name] = Interval(0, upper_bound(extent) - 1)
+            yield var
+
+    def note_sizes(self, *extents: Extent) -> None:
+        """Remember the bounds of the symbols in sizes."""
+        for symbol in dims.shape_symbols([e for e in extents if not isinstance(e, Expr)]):
+            self.known[symbol.name] = symbol_interval(symbol)
+
+    def loop(
+        self,
+        extents: Sequence[Extent],
+        init: Sequence[Expr],
+        body: Callable[[Index, tuple[Expr, ...]], Sequence[Expr]],
+    ) -> tuple[Expr, ...]:
+        """Values carried through nested loops: `body(indices, carried)` gives the next ones."""
+        builder = self.builder
+        cells = [builder.alloc(value.dtype, (1,), name="cell") for value in init]
+        for cell, value in zip(cells, init, strict=True):
+            builder.store(cell, (ZERO,), value)
+        with self.loops(extents) as index:
+            carried = tuple(builder.let(Load(cell, (ZERO,)), "carried") for cell in cells)
+            following = [builder.let(value) for value in body(index, carried)]
+            for cell, value in zip(cells, following, strict=True):
+                builder.store(cell, (ZERO,), value)
+        return tuple(builder.let(Load(cell, (ZERO,)), "result") for cell in cells)
+
+    def reduce(
+        self,
+        row: Scalar,
+        dtype: DType,
+        extents: Sequence[Extent],
+        body: Callable[[Index], Expr],
+    ) -> Expr:
+        """`body` combined by `row` over nested loops; its identity over an empty extent.
+
+        16-bit floats are combined in f32. Where neighbours in the innermost loop are neighbours in memory,
+        they are combined in as many chains as a vector has lanes, and the chains by halves at the end.
+        """
+        wide = dtypes.compute_dtype(dtype)
+        reduction = Reduction(row, wide, tuple(extents), body, lambda value: value)
+        if self._captured is not None:
+            self._captured.append(reduction)
+            return placeholder(reduction)
+        lanes = self.target.lanes(wide)
+        if self._is_probing or not self._has_lanes(reduction, lanes):
+            return self._reduce_in_order(reduction)
+        return self._reduce_in_lanes(reduction, lanes)
+
+    def _has_lanes(self, reduction: Reduction, lanes: int) -> bool:
+        if not reduction.extents or schedule.is_short(reduction.extents[-1], lanes):
+            return False
+        found = self.probe(reduction)
+        return schedule.prefers_lanes(found, len(reduction.extents) - 1)
+
+    def _reduce_in_order(self, reduction: Reduction) -> Expr:
+        def step(index: Index, carried: tuple[Expr, ...]) -> tuple[Expr, ...]:
+            return (reduction.row(carried[0], reduction.body(index)),)
+
+        return self.loop(reduction.extents, (reduction.identity,), step)[0]
+
+    def _reduce_in_lanes(self, reduction: Reduction, lanes: int) -> Expr:
+        builder, row = self.builder, reduction.row
+        *outer, inner = reduction.extents
+        cells = builder.alloc(reduction.dtype, (lanes,), name="lanes")
+        with self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
+            builder.store(cells, (lane,), reduction.identity)
+        with self.loops(outer) as index:
+            whole, rest = divided(inner, lanes)
+            with self.one_loop(whole) as block, self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
+                value = reduction.body([*index, block * lanes + lane])
+                builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
+            with self.one_loop(rest, LoopKind.VECTOR, "l") as lane:
+                value = reduction.body([*index, index_of(whole) * lanes + lane])
+                builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
+        return self.combine_lanes(reduction, cells, (), lanes)
+
+    def combine_lanes(
+        self, reduction: Reduction, cells: Buffer, prefix: tuple[Expr, ...], lanes: int
+    ) -> Expr:
+        """The last axis of a register buffer combined by halves."""
+        while lanes > 1:
+            lanes //= 2
+            with self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
+                pair = [Load(cells, (*prefix, part)) for part in (lane, lane + lanes)]
+                self.builder.store(cells, (*prefix, lane), reduction.row(*pair))
+        return self.builder.let(Load(cells, (*prefix, ZERO)), "total")
+
+    # -------------------------------------------------------------------------- looking into an op
+
+    def capture(self, value: Value, index: Index) -> Reduction | None:
+        """The reduction in which the element function of `value` consists, or None if it is another."""
+        node = value.node
+        assert node is not None
+        self._captured = []
+        try:
+            operands = [Element(self, operand) for operand in node.inputs]
+            result: Expr = node.op.element(self, tuple(index), operands)
+        finally:
+            found, self._captured = self._captured, None
+        if len(found) != 1:
+            return None
+        (reduction,) = found
+        mark = placeholder(reduction)
+        return Reduction(
+            reduction.row,
+            reduction.dtype,
+            reduction.extents,
+            reduction.body,
+            lambda total: substitute(result, {mark.name: total}),
+        )
+
+    def probe(self, reduction: Reduction) -> list[Access]:
+        """How each load of a reduction's body moves with the reduced indices; emits nothing."""
+        return self.probe_body(len(reduction.extents), reduction.body)
+
+    def probe_body(self, count: int, body: Callable[[Index], Expr]) -> list[Access]:
+        """How each load of `body` moves with `count` fresh indices; emits nothing."""
+        builder, known, constants = self.builder, dict(self.known), dict(self.constants)
+        was_probing = self._is_probing
+        self.builder, self._is_probing = ScopedBuilder(builder.taken), True
+        try:
+            variables = [self.builder.define("probe") for _ in range(count)]
+            result = self.builder.let(body(variables), "probed")
+            return accesses(self.builder.finish(), result, variables)
+        finally:
+            self.builder, self._is_probing = builder, was_probing
+            self.known, self.constants = known, constants
+
+
+# ------------------------------------------------------------------------------------------ helpers
+
+
+def literal(value: np.generic, dtype: DType) -> Const:
+    """A NumPy scalar as a literal of `dtype`."""
+    kinds = {"bool": bool, "int": int, "uint": int, "float": float}
+    if dtype.kind not in kinds:
+        raise LoweringError(f"loops have no literals of {dtype}")
+    return Const(kinds[dtype.kind](value), dtype)
+
+
+def identity_of(row: Scalar, dtype: DType) -> Const:
+    """The neutral element of a row that reduces."""
+    assert row.identity is not None
+    return literal(np.asarray(row.identity(dtype), dtype.numpy)[()], dtype)
+
+
+def is_uniform(array: np.ndarray) -> bool:
+    """Whether all elements are the same to the last bit."""
+    data = np.ascontiguousarray(array).view(np.uint8).reshape(array.size, array.itemsize)
+    return bool((data == data[0]).all())
+
+
+def widened(load: Load) -> Expr:
+    """A load whose value has the type in which kernels compute."""
+    wide = dtypes.compute_dtype(load.dtype)
+    return load if wide is load.dtype else Cast(wide, load)
+
+
+def narrowed(value: Expr, dtype: DType) -> Expr:
+    """A kernel value in the type of the buffer it is stored to."""
+    return value if value.dtype is dtype else Cast(dtype, value)
+
+
+def upper_bound(extent: Extent) -> int | float:
+    """The largest value of an extent."""
+    if isinstance(extent, int):
+        return extent
+    if isinstance(extent, Expr):
+        return int(extent.value) if isinstance(extent, Const) else float("inf")
+    high = dims.bounds(extent)[1]
+    return float("inf") if high is None else high
+
+
+def symbol_interval(symbol: Symbol) -> Interval:
+    """What is known of a symbolic size."""
+    return Interval(symbol.lower, float("inf") if symbol.upper is None else symbol.upper)
+
+
+def divided(extent: Extent, by: int) -> tuple[Extent, Extent]:
+    """Quotient and remainder."""
+    return extent // by, extent % by
+
+
+def index_of(extent: Extent) -> Expr:
+    """An extent as an index expression."""
+    return extent if isinstance(extent, Expr) else size_expr(extent)
+
+
+def placeholder(reduction: Reduction) -> Var:
+    """The variable that stands for a captured reduction."""
+    return Var("?reduced", reduction.dtype)

@@ -1,0 +1,109 @@
+"""NumPy's names on tensors: run at once outside of `irf.jit`, traced inside.
+
+The part of NumPy and of the array API standard that exists so far; `dir(irflow.numpy)` lists it.
+"""
+
+import math as _math
+
+from irflow.dtypes import (
+    bf16,
+    bool_,
+    complex64,
+    complex128,
+    f16,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    u8,
+    u16,
+    u32,
+    u64,
+)
+from irflow.frontend.tensor import Tensor as ndarray
+from irflow.frontend.tensor import asarray
+from irflow.numpy.creation import (
+    arange,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    identity,
+    linspace,
+    meshgrid,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from irflow.numpy.elementwise import clip, where
+from irflow.numpy.elementwise import table as _table
+from irflow.numpy.manipulation import (
+    astype,
+    broadcast_arrays,
+    broadcast_to,
+    concat,
+    concatenate,
+    expand_dims,
+    flip,
+    matrix_transpose,
+    moveaxis,
+    ndim,
+    pad,
+    permute_dims,
+    ravel,
+    repeat,
+    reshape,
+    result_type,
+    roll,
+    shape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    take,
+    take_along_axis,
+    tile,
+    transpose,
+    tril,
+    triu,
+)
+from irflow.numpy.products import (
+    dot,
+    dot_general,
+    einsum,
+    inner,
+    matmul,
+    outer,
+    tensordot,
+    vdot,
+    vecdot,
+)
+from irflow.numpy.statistics import (
+    all,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    max,
+    mean,
+    min,
+    prod,
+    std,
+    sum,
+    var,
+)
+
+array = asarray
+bool = bool_
+int8, int16, int32, int64 = i8, i16, i32, i64
+uint8, uint16, uint32, uint64 = u8, u16, u32, u64
+float16, bfloat16, float32, float64 = f16, bf16, f32, f64
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+newaxis = None
+
+amax, amin = max, min
+globals().update(_table())

@@ -1,0 +1,126 @@
+"""Tensors made from nothing: zeros, ramps, grids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from irflow import dims, dtypes, ops
+from irflow.dims import Size
+from irflow.dtypes import DType, DTypeLike
+from irflow.errors import UsageError
+from irflow.frontend.tensor import Tensor, TensorLike, apply, as_tensor, strong
+from irflow.frontend.tensor import asarray as asarray
+
+Shape = Any
+"""An int or a sequence of ints; symbolic sizes inside traced functions."""
+
+
+def _shape(shape: Shape) -> tuple[Size, ...]:
+    if isinstance(shape, (int, np.integer, dims.Dim, Tensor)):
+        shape = (shape,)
+    return tuple(size if isinstance(size, dims.Dim) else size.__index__() for size in shape)
+
+
+def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor of one value; its element type is that of the value unless given."""
+    value = strong(as_tensor(fill_value))
+    if dtype is not None:
+        value = value.astype(dtype)
+    return cast(Tensor, ops.broadcast_to(value, _shape(shape)))
+
+
+def zeros(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+    """A tensor of zeros, f32 by default."""
+    return full(shape, False, dtype)
+
+
+def ones(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+    """A tensor of ones, f32 by default."""
+    return full(shape, True, dtype)
+
+
+def empty(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+    """A tensor whose content does not matter: zeros here."""
+    return zeros(shape, dtype)
+
+
+def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor of one value with the shape of `x`, and its element type unless given."""
+    tensor = as_tensor(x)
+    return full(tensor.shape, fill_value, dtype or tensor.dtype)
+
+
+def zeros_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+    """Zeros with the shape and element type of `x`."""
+    return full_like(x, False, dtype)
+
+
+def ones_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+    """Ones with the shape and element type of `x`."""
+    return full_like(x, True, dtype)
+
+
+def empty_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor like `x` whose content does not matter: zeros here."""
+    return zeros_like(x, dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None) -> Tensor:
+    """`start, start + step, …` below `stop`; with one argument from 0 up to it.
+
+    A symbolic size is allowed as the only bound.
+    """
+    first, last = (0, start) if stop is None else (start, stop)
+    if isinstance(last, dims.Dim) and first == 0 and step == 1:
+        return apply(ops.Iota((last,), 0, dtypes.as_dtype(dtype or "i64")), ())[0]
+    is_float = any(isinstance(value, float) for value in (first, last, step))
+    if step == 0:
+        raise UsageError("arange: step is 0")
+    count = max(0, math.ceil((last - first) / step))
+    target = dtypes.as_dtype(dtype) if dtype is not None else (dtypes.f32 if is_float else dtypes.i64)
+    if is_float or not target.is_integer:
+        return Tensor(np.asarray(first + step * np.arange(count)).astype(target.numpy))
+    return Tensor(np.arange(first, first + step * count, step, dtype=target.numpy)[:count])
+
+
+def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None) -> Tensor:
+    """`num` evenly spaced numbers from `start` to `stop`."""
+    target: DType = dtypes.as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    return Tensor(np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(target.numpy))
+
+
+def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+    """Ones on the `k`-th diagonal of an `n` by `m` matrix."""
+    return Tensor(np.eye(n, m, k, dtype=dtypes.as_dtype(dtype).numpy))
+
+
+def identity(n: int, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+    """The identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+def tri_mask(x: Tensor, k: int) -> Tensor:
+    """True on and below the `k`-th diagonal of the last two axes of `x`."""
+    shape = x.shape[-2:]
+    rows = apply(ops.Iota(shape, 0, dtypes.i64), ())[0]
+    columns = apply(ops.Iota(shape, 1, dtypes.i64), ())[0]
+    return cast(Tensor, columns <= rows + k)
+
+
+def meshgrid(*vectors: TensorLike, indexing: str = "xy") -> list[Tensor]:
+    """Coordinate tensors from coordinate vectors."""
+    tensors = [as_tensor(v) for v in vectors]
+    order = list(range(len(tensors)))
+    if indexing == "xy" and len(order) > 1:
+        order[0], order[1] = 1, 0
+    sizes = [tensors[order.index(axis)].shape[0] for axis in range(len(tensors))]
+    return [cast(Tensor, ops.broadcast(t, sizes, (order[i],))) for i, t in enumerate(tensors)]
+
+
+def sequence(value: Any) -> Sequence[Any]:
+    """An argument that may be one item or several, as several."""
+    return value if isinstance(value, (tuple, list)) else (value,)

@@ -1,0 +1,258 @@
+"""Shapes and places: reshape, transpose, join, split, select."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from irflow import dtypes, ops
+from irflow.dims import Size
+from irflow.dtypes import DTypeLike
+from irflow.errors import ShapeError, UsageError
+from irflow.frontend.tensor import (
+    Tensor,
+    TensorLike,
+    as_tensor,
+    broadcast_shapes,
+    normalize_axes,
+    normalize_axis,
+    promote_all,
+)
+from irflow.location import user_location
+from irflow.numpy.creation import sequence, tri_mask
+
+
+def reshape(x: TensorLike, shape: Any) -> Tensor:
+    """The same elements under another shape; one size may be -1."""
+    return as_tensor(x).reshape(tuple(sequence(shape)))
+
+
+def ravel(x: TensorLike) -> Tensor:
+    """All elements along one axis."""
+    return as_tensor(x).reshape(-1)
+
+
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
+    """The axes in another order, reversed by default."""
+    return as_tensor(x).transpose(*(axes or ()))
+
+
+def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
+    """The array API standard's name of `transpose`."""
+    return transpose(x, axes)
+
+
+def matrix_transpose(x: TensorLike) -> Tensor:
+    """The last two axes exchanged."""
+    return as_tensor(x).mT
+
+
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged."""
+    tensor = as_tensor(x)
+    order = list(range(tensor.ndim))
+    a, b = normalize_axis(axis1, tensor.ndim), normalize_axis(axis2, tensor.ndim)
+    order[a], order[b] = order[b], order[a]
+    return tensor.transpose(order)
+
+
+def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Axes moved to other positions; the rest keep their order."""
+    tensor = as_tensor(x)
+    start = normalize_axes(sequence(source), tensor.ndim)
+    end = normalize_axes(sequence(destination), tensor.ndim)
+    if len(start) != len(end):
+        raise UsageError("moveaxis: as many destinations as sources are needed", location=user_location())
+    order = [axis for axis in range(tensor.ndim) if axis not in start]
+    for position, axis in sorted(zip(end, start, strict=True)):
+        order.insert(position, axis)
+    return tensor.transpose(order)
+
+
+def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
+    """New axes of size 1 at the given positions of the result."""
+    tensor = as_tensor(x)
+    rank = tensor.ndim + len(sequence(axis))
+    new = normalize_axes(sequence(axis), rank)
+    sizes = iter(tensor.shape)
+    return cast(Tensor, ops.reshape(tensor, tuple(1 if i in new else next(sizes) for i in range(rank))))
+
+
+def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
+    """Without axes of size 1: those named, or all.
+
+    Raises:
+        ShapeError: a named axis has another size.
+    """
+    tensor = as_tensor(x)
+    if axis is None:
+        drop = tuple(i for i, size in enumerate(tensor.shape) if size == 1)
+    else:
+        drop = normalize_axes(sequence(axis), tensor.ndim)
+    for i in drop:
+        if tensor.shape[i] != 1:
+            raise ShapeError("squeeze: the axis has not size 1", facts=[("operand", tensor.type, f"axis {i} = {tensor.shape[i]}")], location=user_location())
+    return cast(Tensor, ops.reshape(tensor, tuple(s for i, s in enumerate(tensor.shape) if i not in drop)))
+
+
+def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
+    """`x` repeated to `shape`, axes aligned at the end."""
+    return cast(Tensor, ops.broadcast_to(as_tensor(x), tuple(sequence(shape))))
+
+
+def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
+    """All arrays repeated to their common shape."""
+    tensors = [as_tensor(x) for x in arrays]
+    shape = broadcast_shapes("broadcast_arrays", [t.type for t in tensors])
+    return [cast(Tensor, ops.broadcast_to(t, shape)) for t in tensors]
+
+
+def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
+    """Arrays joined along an axis; all other sizes agree. With `axis=None` the flattened arrays."""
+    tensors = promote_all([as_tensor(x) for x in arrays])
+    if axis is None:
+        tensors, axis = [t.reshape(-1) for t in tensors], 0
+    return cast(Tensor, ops.concatenate(tensors, normalize_axis(axis, tensors[0].ndim)))
+
+
+concat = concatenate
+
+
+def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Arrays of one shape joined along a new axis."""
+    tensors = promote_all([as_tensor(x) for x in arrays])
+    return cast(Tensor, ops.stack(tensors, normalize_axis(axis, tensors[0].ndim + 1)))
+
+
+def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """Parts along an axis: that many equal ones, or cut at the given positions."""
+    return list(ops.split(as_tensor(x), indices_or_sections, axis))
+
+
+def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
+    """The order of the elements reversed along axes, along all by default."""
+    return cast(Tensor, ops.flip(as_tensor(x), axis))
+
+
+def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
+    """Elements moved by `shift` along an axis; those that fall off come in at the other end."""
+    tensor = as_tensor(x)
+    if axis is None:
+        return roll(tensor.reshape(-1), shift, 0).reshape(tensor.shape)
+    at = normalize_axis(axis, tensor.ndim)
+    size = tensor.shape[at]
+    cut = -shift % int(size) if size else 0
+    tail = ops.slice_axis(tensor, at, cut, size)
+    return concatenate([tail, ops.slice_axis(tensor, at, 0, cut)], at) if cut else tensor
+
+
+def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
+    """The whole array repeated along each axis."""
+    tensor = as_tensor(x)
+    counts = list(sequence(reps))
+    rank = max(len(counts), tensor.ndim)
+    tensor = cast(Tensor, ops.reshape(tensor, (1,) * (rank - tensor.ndim) + tensor.shape))
+    return cast(Tensor, ops.tile(tensor, [1] * (rank - len(counts)) + counts))
+
+
+def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
+    """Each element repeated along an axis, in place."""
+    tensor = as_tensor(x)
+    if axis is None:
+        return repeat(tensor.reshape(-1), repeats, 0)
+    return cast(Tensor, ops.repeat(tensor, repeats, normalize_axis(axis, tensor.ndim)))
+
+
+def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike = 0) -> Tensor:
+    """More elements before and after each axis.
+
+    Args:
+        pad_width: `[[before, after], …]` for each axis, one such pair for all, or one number.
+        mode: `"constant"`, `"edge"` or `"reflect"`.
+        constant_values: the fill value of the constant mode.
+    """
+    tensor = as_tensor(x)
+    pairs = _pad_pairs(pad_width, tensor.ndim)
+    if mode == "constant":
+        fill = as_tensor(constant_values).astype(tensor.dtype)
+        return cast(Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], fill))
+    if mode not in ("edge", "reflect"):
+        raise UsageError(f"pad: mode {mode!r}", facts=[("known", "constant, edge, reflect")], location=user_location())
+    for axis, (before, after) in enumerate(pairs):
+        tensor = _pad_axis(tensor, axis, before, after, mode)
+    return tensor
+
+
+def _pad_pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
+    if isinstance(pad_width, int):
+        return [(pad_width, pad_width)] * rank
+    rows = [tuple(row) if isinstance(row, (tuple, list)) else (row,) for row in pad_width]
+    if len(rows) == 2 and all(len(row) == 1 for row in rows):
+        rows = [(rows[0][0], rows[1][0])]
+    pairs = [(row[0], row[-1]) for row in rows]
+    return pairs * rank if len(pairs) == 1 else pairs
+
+
+def _pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
+    size = x.shape[axis]
+    if mode == "edge":
+        first, last = ops.slice_axis(x, axis, 0, 1), ops.slice_axis(x, axis, size - 1, size)
+        low, high = ops.repeat(first, before, axis), ops.repeat(last, after, axis)
+    else:
+        low = ops.flip(ops.slice_axis(x, axis, 1, before + 1), axis)
+        high = ops.flip(ops.slice_axis(x, axis, size - 1 - after, size - 1), axis)
+    parts = [part for part, count in ((low, before), (x, 1), (high, after)) if count]
+    return concatenate(parts, axis)
+
+
+def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
+    """Elements along an axis by position; negative positions count from the end."""
+    tensor = as_tensor(x)
+    if axis is None:
+        tensor, axis = tensor.reshape(-1), 0
+    return cast(Tensor, ops.take(tensor, as_tensor(indices), normalize_axis(axis, tensor.ndim)))
+
+
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
+    """One element a position along an axis, picked by an index tensor of the same rank."""
+    tensor = as_tensor(x)
+    return cast(Tensor, ops.take_along_axis(tensor, as_tensor(indices), normalize_axis(axis, tensor.ndim)))
+
+
+def tril(x: TensorLike, k: int = 0) -> Tensor:
+    """The lower triangle of the last two axes, zeros above the `k`-th diagonal."""
+    tensor = as_tensor(x)
+    return _masked(tensor, tri_mask(tensor, k))
+
+
+def triu(x: TensorLike, k: int = 0) -> Tensor:
+    """The upper triangle of the last two axes, zeros below the `k`-th diagonal."""
+    tensor = as_tensor(x)
+    return _masked(tensor, ~tri_mask(tensor, k - 1))
+
+
+def _masked(x: Tensor, mask: Tensor) -> Tensor:
+    from irflow.numpy.elementwise import where
+
+    return where(mask, x, as_tensor(False).astype(x.dtype))
+
+
+def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
+    """The elements in another type."""
+    return as_tensor(x).astype(dtype)
+
+
+def shape(x: TensorLike) -> tuple[Size, ...]:
+    """The sizes of the axes."""
+    return as_tensor(x).shape
+
+
+def ndim(x: TensorLike) -> int:
+    """The number of axes."""
+    return as_tensor(x).ndim
+
+
+def result_type(*arrays: Any) -> dtypes.DType:
+    """The element type that arrays and types promote to."""
+    found = [(x, False) if isinstance(x, dtypes.DType) else ((t := as_tensor(x)).dtype, t.is_weak) for x in arrays]
+    return dtypes.promote(*found)[0]

@@ -1,0 +1,170 @@
+"""Products of matrices and tensors; all end in one batched matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from irflow import dims, ops
+from irflow.dims import Size
+from irflow.errors import ShapeError, UsageError
+from irflow.frontend.products import matmul
+from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, normalize_axes, promote_all
+from irflow.location import user_location
+
+__all__ = ["dot", "dot_general", "einsum", "inner", "matmul", "outer", "tensordot", "vdot", "vecdot"]
+
+
+def dot_general(x: TensorLike, y: TensorLike, contract: tuple[Sequence[int], Sequence[int]], batch: tuple[Sequence[int], Sequence[int]] = ((), ())) -> Tensor:
+    """A product summed over pairs of axes, done side by side along other pairs.
+
+    Args:
+        x, y: tensors of any rank.
+        contract: the axes of `x` and of `y` to sum over, pairwise.
+        batch: the axes of `x` and of `y` that run along together.
+
+    Returns:
+        Axes: the batch axes, the free axes of `x`, the free axes of `y`.
+    """
+    a, b = promote_all([as_tensor(x), as_tensor(y)])
+    ca, cb = normalize_axes(contract[0], a.ndim), normalize_axes(contract[1], b.ndim)
+    ba, bb = normalize_axes(batch[0], a.ndim), normalize_axes(batch[1], b.ndim)
+    for i, j in [*zip(ca, cb, strict=True), *zip(ba, bb, strict=True)]:
+        if not dims.decide_equal(a.shape[i], b.shape[j]):
+            raise ShapeError("tensor product: sizes of paired axes differ", facts=[("left", a.type, f"axis {i} = {a.shape[i]}"), ("right", b.type, f"axis {j} = {b.shape[j]}")], location=user_location())
+    fa = tuple(i for i in range(a.ndim) if i not in ca + ba)
+    fb = tuple(i for i in range(b.ndim) if i not in cb + bb)
+    left = _grouped(a, ba, fa, ca)
+    right = _grouped(b, bb, cb, fb)
+    shape = tuple(a.shape[i] for i in ba + fa) + tuple(b.shape[i] for i in fb)
+    return cast(Tensor, ops.reshape(ops.matmul(left, right), shape))
+
+
+def _grouped(x: Tensor, batch: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> Any:
+    moved = ops.transpose(x, (*batch, *rows, *columns))
+
+    def size(axes: Sequence[int]) -> Size:
+        return dims.product(tuple(x.shape[i] for i in axes))
+
+    leading = tuple(x.shape[i] for i in batch)
+    return ops.reshape(moved, (*leading, size(rows), size(columns)))
+
+
+def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Tensor:
+    """`numpy.tensordot`: summed over the last axes of `x` and first of `y`, or over pairs of axes."""
+    a, b = as_tensor(x), as_tensor(y)
+    if isinstance(axes, int):
+        pairs: Any = (range(a.ndim - axes, a.ndim), range(axes))
+    else:
+        pairs = tuple((p,) if isinstance(p, int) else tuple(p) for p in axes)
+    return dot_general(a, b, pairs)
+
+
+def outer(x: TensorLike, y: TensorLike) -> Tensor:
+    """All products of an element of `x` and one of `y`, both flattened: `[x.size, y.size]`."""
+    a, b = as_tensor(x).reshape(-1), as_tensor(y).reshape(-1)
+    return a.reshape(a.shape[0], 1) * b
+
+
+def inner(x: TensorLike, y: TensorLike) -> Tensor:
+    """Summed over the last axes of both."""
+    a, b = as_tensor(x), as_tensor(y)
+    return a * b if not a.ndim or not b.ndim else dot_general(a, b, ((-1,), (-1,)))
+
+
+def dot(x: TensorLike, y: TensorLike) -> Tensor:
+    """`numpy.dot`: products of scalars, of vectors, of matrices; the second to last axis of `y` for more."""
+    a, b = as_tensor(x), as_tensor(y)
+    if not a.ndim or not b.ndim:
+        return cast(Tensor, a * b)
+    return dot_general(a, b, ((-1,), (-2 if b.ndim > 1 else -1,)))
+
+
+def vdot(x: TensorLike, y: TensorLike) -> Tensor:
+    """The dot product of two tensors flattened."""
+    return dot(as_tensor(x).reshape(-1), as_tensor(y).reshape(-1))
+
+
+def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
+    """The sum of products along one axis, the others broadcast."""
+    return cast(Tensor, as_tensor(x) * y).sum(axis)
+
+
+def einsum(equation: str, *operands: TensorLike) -> Tensor:
+    """Einstein's summation: `"ij,jk->ik"` is a matrix product.
+
+    Operands are combined from left to right; each step sums what no later operand and not the result needs.
+
+    Raises:
+        UsageError: the equation does not fit the operands.
+    """
+    tensors = promote_all([as_tensor(x) for x in operands])
+    inputs, output = _parse(equation, [t.ndim for t in tensors])
+    current, labels = _diagonal(tensors[0], inputs[0])
+    for position in range(1, len(tensors)):
+        later = set("".join(inputs[position + 1 :]) + output)
+        current, labels = _pair(current, labels, *_diagonal(tensors[position], inputs[position]), later)
+    current, labels = _sum_out(current, labels, set(output))
+    return cast(Tensor, ops.transpose(current, tuple(labels.index(c) for c in output)))
+
+
+def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    text = equation.replace(" ", "")
+    left, arrow, output = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(ranks):
+        raise UsageError(f"einsum: {len(inputs)} terms for {len(ranks)} operands", facts=[("equation", equation)])
+    spare = [chr(c) for c in range(0x3B1, 0x3CA)]
+    widest = max((rank - len(term.replace("...", "")) for term, rank in zip(inputs, ranks, strict=True) if "..." in term), default=0)
+    dots = "".join(spare[:widest])
+    full = []
+    for term, rank in zip(inputs, ranks, strict=True):
+        count = rank - len(term.replace("...", ""))
+        term = term.replace("...", dots[len(dots) - count :] if count else "")
+        if len(term) != rank:
+            raise UsageError(f"einsum: term {term!r} for an operand of rank {rank}", facts=[("equation", equation)])
+        full.append(term)
+    if not arrow:
+        joined = "".join(full)
+        output = "..." * bool(dots) + "".join(sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1))
+    output = output.replace("...", dots)
+    if any(c not in "".join(full) for c in output) or len(set(output)) != len(output):
+        raise UsageError("einsum: the result names an axis twice or one that no operand has", facts=[("equation", equation)])
+    return full, output
+
+
+def _diagonal(x: Tensor, labels: str) -> tuple[Tensor, str]:
+    """One axis a label: repeated labels take the diagonal."""
+    from irflow.numpy.creation import arange
+    from irflow.numpy.manipulation import moveaxis
+
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            i = labels.index(label)
+            j = labels.index(label, i + 1)
+            x = moveaxis(x, (i, j), (0, 1))
+            steps = arange(x.shape[0])
+            x = x[steps, steps]
+            labels = label + labels.replace(label, "", 2)
+    return x, labels
+
+
+def _sum_out(x: Tensor, labels: str, keep: set[str]) -> tuple[Tensor, str]:
+    drop = tuple(i for i, c in enumerate(labels) if c not in keep)
+    return cast(Tensor, ops.reduce_sum(x, drop)), "".join(c for c in labels if c in keep)
+
+
+def _pair(x: Tensor, a: str, y: Tensor, b: str, later: set[str]) -> tuple[Tensor, str]:
+    x, a = _sum_out(x, a, set(b) | later)
+    y, b = _sum_out(y, b, set(a) | later)
+    shared = [c for c in a if c in b]
+    batch = [c for c in shared if c in later]
+    summed = [c for c in shared if c not in later]
+    result = dot_general(
+        x,
+        y,
+        ([a.index(c) for c in summed], [b.index(c) for c in summed]),
+        ([a.index(c) for c in batch], [b.index(c) for c in batch]),
+    )
+    free = [c for c in a if c not in shared] + [c for c in b if c not in shared]
+    return result, "".join(batch + free)

@@ -1,0 +1,177 @@
+"""Backends and passes as plugins: found by entry point, listed without importing, loaded when used.
+
+`entries("irflow.backends")` reads the metadata of installed distributions only. Two plugins of one name, or a plugin
+that does not load, are reported by `problems` and by `irflow doctor`; they are an error only for who asks for them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+
+from irflow.backend import Backend
+from irflow.errors import BackendUnavailableError, PluginError, nearest
+from irflow.transform import Pass
+
+BACKENDS = "irflow.backends"
+PASSES = "irflow.passes"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A plugin as its distribution declares it.
+
+    Attributes:
+        group: `BACKENDS` or `PASSES`.
+        name: what users write.
+        target: `module:Class`.
+        distribution: which installed package declares it, with its version.
+    """
+
+    group: str
+    name: str
+    target: str
+    distribution: str
+
+    def load(self) -> type:
+        """Import the class.
+
+        Raises:
+            PluginError: the import fails, or the class is not of the group's kind.
+        """
+        module, _, attribute = self.target.partition(":")
+        try:
+            found: object = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except Exception as error:  # a third party's module may raise anything
+            raise self._broken(f"{type(error).__name__}: {error}") from error
+        base = Backend if self.group == BACKENDS else Pass
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise self._broken(f"{self.target} is not a subclass of {base.__name__}")
+        return found
+
+    def _broken(self, reason: str) -> PluginError:
+        return PluginError(
+            f"plugin {self.name!r} of {self.group} cannot be loaded",
+            facts=[("from", self.distribution), ("target", self.target), ("reason", reason)],
+            hint="irflow doctor lists all plugins with their problems",
+        )
+
+
+_registered: dict[tuple[str, str], type] = {}
+
+
+@cache
+def _declared(group: str) -> dict[str, tuple[Entry, ...]]:
+    found: dict[str, tuple[Entry, ...]] = {}
+    for point in entry_points(group=group):
+        owner = point.dist
+        label = f"{owner.name} {owner.version}" if owner else "unknown distribution"
+        entry = Entry(group, point.name, point.value, label)
+        if entry not in found.get(point.name, ()):
+            found[point.name] = (*found.get(point.name, ()), entry)
+    return {name: tuple(sorted(found[name], key=_own_first)) for name in sorted(found)}
+
+
+def _own_first(entry: Entry) -> tuple[bool, str]:
+    return not entry.distribution.startswith("irflow "), entry.distribution
+
+
+def entries(group: str) -> dict[str, Entry]:
+    """All declared plugins of a group by name, without importing any; irflow's own win a clash."""
+    return {name: candidates[0] for name, candidates in _declared(group).items()}
+
+
+def names(group: str) -> list[str]:
+    """All names that can be asked for, declared or registered in this process."""
+    return sorted({*entries(group), *(name for kind, name in _registered if kind == group)})
+
+
+def problems(*, load: bool = False) -> list[str]:
+    """Clashes of names and, with `load`, plugins that cannot be imported; one sentence each."""
+    found = []
+    for group in (BACKENDS, PASSES):
+        for name, candidates in _declared(group).items():
+            if len(candidates) > 1:
+                owners = ", ".join(entry.distribution for entry in candidates)
+                found.append(f"{group}: {name!r} is declared by {owners}; the first is used")
+            if load:
+                found.extend(_load_problem(candidates[0]))
+    return found
+
+
+def _load_problem(entry: Entry) -> list[str]:
+    try:
+        entry.load()
+    except PluginError as error:
+        return [str(error)]
+    return []
+
+
+def _find(group: str, name: str, kind: str) -> type:
+    if (group, name) in _registered:
+        return _registered[group, name]
+    entry = entries(group).get(name)
+    if entry is None:
+        raise nearest(name, names(group), kind)
+    return entry.load()
+
+
+@contextmanager
+def registered(group: str, name: str, plugin: type) -> Iterator[None]:
+    """Make a plugin known in this process for the length of a `with` block, as tests and notebooks do."""
+    before = _registered.get((group, name))
+    _registered[group, name] = plugin
+    _backend.cache_clear()
+    try:
+        yield
+    finally:
+        del _registered[group, name]
+        if before is not None:
+            _registered[group, name] = before
+        _backend.cache_clear()
+
+
+def find_pass(name: str) -> type[Pass]:
+    """The pass class called `name`; UnknownNameError with the nearest names, PluginError if broken."""
+    return _find(PASSES, name, "pass")
+
+
+@cache
+def _backend(name: str) -> Backend:
+    backend: Backend = _find(BACKENDS, name, "backend")()
+    return backend
+
+
+def find_backend(name: str) -> Backend:
+    """The backend called `name`, whether or not it can run here."""
+    return _backend(name)
+
+
+def usable_backend(name: str) -> Backend:
+    """The backend called `name`; BackendUnavailableError with the reason when it cannot run here."""
+    backend = find_backend(name)
+    reason = backend.available()
+    if reason is not None:
+        raise BackendUnavailableError(f"backend {name!r} cannot run here", facts=[("reason", reason)])
+    return backend
+
+
+def default_backend() -> Backend:
+    """The available backend of the highest priority; broken ones are passed over."""
+    candidates = []
+    for name in names(BACKENDS):
+        try:
+            backend = find_backend(name)
+        except PluginError:
+            continue
+        if backend.available() is None:
+            candidates.append(backend)
+    if not candidates:
+        raise BackendUnavailableError("no backend is installed that can run here", hint="irflow doctor shows why")
+    return max(candidates, key=lambda backend: (backend.priority, backend.name))

@@ -1,0 +1,36 @@
+"""The pass `canonicalize`: one form for what can be written in several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irflow.ir.graph import Graph
+from irflow.transform import Pass, PassContext, Rewriter
+from irflow_passes.rules import axes, converting, elementwise, pieces, reducing, shapes
+
+RULES = (
+    *axes.RULES,
+    *shapes.RULES,
+    *pieces.RULES,
+    *converting.RULES,
+    *elementwise.RULES,
+    *reducing.RULES,
+)
+
+
+@dataclass(frozen=True)
+class Canonicalize(Pass):
+    """Bring every node into one form: merge moves of elements, drop those that do nothing.
+
+    Before: any graph, e.g. `transpose transpose x`, `2 + x`, `exp broadcast x`.
+    After: `x`, `x + 2`, `broadcast exp x`; no rule of `irflow_passes.rules` matches any more.
+    Keeps: the results bit by bit, but for the order of sums that are merged and the sign of zeros in
+        sums of one element; regions get the same treatment.
+    Needs: nothing; after differentiation, as gradient markers are dropped.
+    """
+
+    name: ClassVar[str] = "canonicalize"
+
+    def run(self, graph: Graph, context: PassContext) -> bool:
+        return Rewriter(RULES, context).run(graph)

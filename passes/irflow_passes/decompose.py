@@ -1,0 +1,44 @@
+"""The pass `decompose`: functions that a backend lacks, in terms of those it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ops.elementwise import Elementwise
+from irflow.ops.operand import Handle
+from irflow.transform import NoMatch, Pass, PassContext, Rewriter, Rule, RuleBuilder
+
+
+@dataclass(frozen=True)
+class Decompose(Pass):
+    """Replace elementwise functions that the backend lacks by their expansion into simpler ones.
+
+    Before: `elementwise<tanh>` for a backend without tanh.
+    After: arithmetic and `exp`; repeated until the backend has every row, or it has no expansion.
+    Keeps: the results within the accuracy of the expansions.
+    Needs: `context.lacks`, or option `rows`; run `cse` afterwards.
+
+    Attributes:
+        rows: names of rows to expand in any case, joined by `+`.
+    """
+
+    name: ClassVar[str] = "decompose"
+    rows: str = ""
+
+    def run(self, graph: Graph, context: PassContext) -> bool:
+        names = frozenset(self.rows.split("+"))
+
+        def expand_row(node: Node, build: RuleBuilder) -> Value | NoMatch | None:
+            assert isinstance(node.op, Elementwise)
+            row = node.op.row
+            if row.name not in names and not context.lacks(node):
+                return None
+            if row.expand is None:
+                return NoMatch(f"{row.name} has no expansion")
+            result = row.expand(*(build.handle(value) for value in node.inputs))
+            assert isinstance(result, Handle)
+            return result.value
+
+        return Rewriter([Rule("expand_row", expand_row, (Elementwise,))], context).run(graph)

@@ -1,0 +1,1 @@
+"""Rewrite rules by op family; `canonicalize` and `simplify` collect them."""

@@ -1,0 +1,29 @@
+"""The pass `simplify`: algebra on elementwise nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from irflow.ir.graph import Graph
+from irflow.transform import Pass, PassContext, Rewriter
+from irflow_passes.rules import algebra, logic
+
+RULES = (*algebra.RULES, *logic.RULES)
+
+
+@dataclass(frozen=True)
+class Simplify(Pass):
+    """Apply the algebra of numbers, as far as floats obey it.
+
+    Before: `x * 1`, `x / 8`, `-(-x)`, `x ** 2`, `where(c, x, x)`, `(i + 2) + 3`.
+    After: `x`, `x * 0.125`, `x`, `square x`, `x`, `i + 5` (once folded).
+    Keeps: the results bit by bit, infinities, NaN and signed zeros included, but for powers with a
+        constant exponent, which may differ in the last place, and the sign of NaN.
+    Needs: constants as second operands, as `canonicalize` leaves them.
+    """
+
+    name: ClassVar[str] = "simplify"
+
+    def run(self, graph: Graph, context: PassContext) -> bool:
+        return Rewriter(RULES, context).run(graph)

@@ -1,0 +1,40 @@
+"""What all tests share: an environment of their own, and hypothesis profiles."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A user's settings must not change what the tests see. Those stay that choose what is tested.
+KEPT = {"IRFLOW_TEST", "IRFLOW_BACKEND", "IRFLOW_EAGER", "IRFLOW_NUM_THREADS"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remove the user's irflow settings, and check every graph as strictly as possible."""
+    for name in [name for name in os.environ if name.startswith("IRFLOW_")]:
+        if name not in KEPT:
+            del os.environ[name]
+    os.environ["IRFLOW_CHECK"] = "3"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--bless`: text tests write what they got as what they expect; read the diff afterwards."""
+    parser.addoption(
+        "--bless", action="store_true", help="rewrite the expected text in tests/files"
+    )
+
+
+@pytest.fixture(scope="session")
+def bless(request: pytest.FixtureRequest) -> bool:
+    """Whether a text test must rewrite its file instead of failing."""
+    return bool(request.config.getoption("--bless"))
+
+
+# `make test` takes the examples that follow from each test's source, so that two runs do the same;
+# `make test-all` (IRFLOW_TEST=all) looks for new ones.
+SLOW_IS_FINE = [HealthCheck.too_slow]
+settings.register_profile(
+    "quick", deadline=None, derandomize=True, suppress_health_check=SLOW_IS_FINE
+)
+settings.register_profile("all", deadline=None, print_blob=True, suppress_health_check=SLOW_IS_FINE)
+settings.load_profile("all" if os.environ.get("IRFLOW_TEST") == "all" else "quick")
