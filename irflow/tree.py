@@ -108,10 +108,17 @@ def _children(tree: Tree) -> tuple[str, tuple[Any, ...], Sequence[Tree], type | 
         return "dict", keys, [tree[key] for key in keys], None
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return "named", tuple(tree._fields), tree, cls
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type) and not hasattr(tree, "__array__"):
+    if _is_record(tree):
         names = tuple(field.name for field in dataclasses.fields(tree) if field.init)
         return "dataclass", names, [getattr(tree, name) for name in names], cls
     return None
+
+
+def _is_record(tree: Tree) -> bool:
+    """Whether `tree` is a dataclass to be taken apart: not an array, and not marked as a leaf."""
+    if not dataclasses.is_dataclass(tree) or isinstance(tree, type):
+        return False
+    return not (hasattr(tree, "__array__") or getattr(tree, "__tree_leaf__", False))
 
 
 def _sorted_keys(tree: dict[Any, Tree]) -> tuple[Any, ...]:

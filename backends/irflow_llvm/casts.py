@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflow import dtypes
 from irflow.dtypes import DType
-from irflow_llvm.code import Code, Value, suffix
+from irflow_llvm.code import Value, suffix
 
 SHORT = (dtypes.f16, dtypes.bf16)
 
@@ -93,6 +93,6 @@ def _round_to_odd(value: Value) -> Value:
     return code.change("bitcast", code.select(is_exact, bits, odd), dtypes.f32)
 
 
-def through_f32(code: Code, values: tuple[Value, ...]) -> tuple[Value, ...]:
+def through_f32(values: tuple[Value, ...]) -> tuple[Value, ...]:
     """Values with 16-bit floats widened, as rows are computed on them."""
     return tuple(cast(v, dtypes.f32) if v.dtype in SHORT else v for v in values)

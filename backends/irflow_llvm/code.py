@@ -1,7 +1,8 @@
 """Writing LLVM IR as text: values, types, literals, instructions of one function.
 
-A `Value` is an operand to which scalar rows can be applied, and applying one writes its instructions. Gradient
-rules, expansions and the spellings in `scalars` are therefore all written as plain arithmetic.
+A `Value` is an operand to which scalar rows can be applied, and applying one writes its
+instructions. Gradient rules, expansions and the spellings in `scalars` are therefore all written as
+plain arithmetic.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from irflow.scalars import Literal, Operand, Scalar
 REGISTER = {"bool": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"}
 """LLVM's names of types in registers; bf16 is held as its bits, since not every machine has it."""
 
-RowSpelling = Callable[["Code", Scalar, "tuple[Value, ...]"], "Value"]
+RowSpelling = Callable[[Scalar, "tuple[Value, ...]"], "Value"]
 
 
 def scalar_type(dtype: DType) -> str:
@@ -48,6 +49,8 @@ def vector(element: str, lanes: int) -> str:
 
 def literal_text(value: Literal, dtype: DType) -> str:
     """A number as LLVM reads it: floats by their bits, so that nothing is rounded again."""
+    if dtype.kind == "complex":
+        raise UnsupportedError(f"the llvm backend has no {dtype}")
     if dtype is dtypes.bool_:
         return "true" if value else "false"
     if dtype.is_integer:
@@ -94,7 +97,7 @@ class Value(Operand):
         values = [
             o if isinstance(o, Value) else self.code.literal(o, dtype, lanes) for o in operands
         ]
-        return self.code.spell(self.code, row, tuple(values))
+        return self.code.spell(row, tuple(values))
 
 
 @dataclass(slots=True)
@@ -179,7 +182,7 @@ class Code:
         return self.put(f"call {returns} @{symbol}({values})", result, lanes)
 
     def intrinsic(self, name: str, args: Sequence[Value], extra: str = "") -> Value:
-        """Call `llvm.name` for the type of its arguments; `extra` is a constant such as `i1 false`."""
+        """Call `llvm.name` for the type of its arguments; `extra`: a constant like `i1 false`."""
         return self.call(f"llvm.{name}.{suffix(args[0])}", args, args[0].dtype, extra)
 
     def lanewise(self, f: Callable[[tuple[Value, ...]], Value], args: tuple[Value, ...]) -> Value:

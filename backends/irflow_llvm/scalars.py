@@ -1,9 +1,9 @@
 """The table of scalar rows: how each is spelled in LLVM IR. A row without an entry is expanded.
 
-A spelling takes its operands and writes instructions; it gives None for element types it has no spelling for.
-16-bit floats are computed in f32 and rounded once. Integer division by zero gives 0, and shifts of the width
-or more give what they would give bit by bit. No instruction carries fast-math flags: sums keep their order, and
-a product and a sum are never contracted.
+A spelling takes its operands and writes instructions; it gives None for element types it has no
+spelling for. 16-bit floats are computed in f32 and rounded once. Integer division by zero gives 0,
+and shifts of the width or more give what they would give bit by bit. No instruction carries fast-
+math flags: sums keep their order, and a product and a sum are never contracted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from irflow import dtypes
 from irflow.errors import UnsupportedError
-from irflow.scalars import Scalar, where
+from irflow.scalars import Scalar
 from irflow_llvm.casts import SHORT, cast, through_f32
-from irflow_llvm.code import Code, Value
+from irflow_llvm.code import Value
 
 Spelling = Callable[..., Value | None]
 
 
-def spell(code: Code, row: Scalar, args: tuple[Value, ...]) -> Value:
+def spell(row: Scalar, args: tuple[Value, ...]) -> Value:
     """Write the instructions of a row.
 
     Raises:
@@ -27,7 +27,7 @@ def spell(code: Code, row: Scalar, args: tuple[Value, ...]) -> Value:
         UnsupportedError: it has neither a spelling nor an expansion for them.
     """
     result = row.infer([a.dtype for a in args])
-    wide = through_f32(code, args)
+    wide = through_f32(args)
     value = _table_entry(row, wide)
     if value is None and row.expand is not None:
         value = row.expand(*wide)
@@ -41,7 +41,7 @@ def _table_entry(row: Scalar, args: tuple[Value, ...]) -> Value | None:
     return spelling(*args) if spelling else None
 
 
-# -------------------------------------------------------------------------------- makers of spellings
+# ------------------------------------------------------------------------------ makers of spellings
 
 
 def opcodes(on_floats: str | None, on_signed: str | None, on_unsigned: str | None) -> Spelling:
@@ -98,7 +98,7 @@ def extreme(on_floats: str, on_signed: str, on_unsigned: str, on_bools: str) -> 
     return write
 
 
-# ------------------------------------------------------------------------------------------ arithmetic
+# --------------------------------------------------------------------------------------- arithmetic
 
 
 def _absolute(x: Value) -> Value:
@@ -125,21 +125,22 @@ def _where(condition: Value, then: Value, otherwise: Value) -> Value:
 
 def _signbit(x: Value) -> Value:
     signed = dtypes.i32 if x.dtype is dtypes.f32 else dtypes.i64
-    return x.code.change("bitcast", x, signed) < 0
+    bits = x.code.change("bitcast", x, signed)
+    return x.code.compare("icmp slt", bits, x.code.zero(signed, x.lanes))
 
 
-# ------------------------------------------------------------------------------- division of integers
+# ----------------------------------------------------------------------------- division of integers
 
 
 def _guarded(x: Value, y: Value) -> Value:
-    """A divisor by which dividing is defined: 1 in place of 0 and of -1; the remainder is then 0."""
+    """A divisor that is safe: 1 in place of 0 and of -1, for which the remainder is 0 too."""
     code = x.code
     if (y.integer or 0) > 0:
         return y
     is_bad = code.compare("icmp eq", y, code.zero(y.dtype, y.lanes))
     if y.dtype.kind == "int":
         minus_one = code.literal(-1, y.dtype, y.lanes)
-        is_bad = is_bad | code.compare("icmp eq", y, minus_one)
+        is_bad = code.binary("or", is_bad, code.compare("icmp eq", y, minus_one))
     return code.select(is_bad, code.literal(1, y.dtype, y.lanes), y)
 
 
@@ -150,7 +151,7 @@ def _rest(x: Value, y: Value) -> Value:
 def _has_other_sign(rest: Value, y: Value) -> Value:
     code, zero = rest.code, rest.code.zero(rest.dtype, rest.lanes)
     differs = code.compare("icmp slt", code.binary("xor", rest, y), zero)
-    return differs & code.compare("icmp ne", rest, zero)
+    return code.binary("and", differs, code.compare("icmp ne", rest, zero))
 
 
 def _floor_divide(x: Value, y: Value) -> Value | None:
@@ -162,12 +163,12 @@ def _floor_divide(x: Value, y: Value) -> Value | None:
     quotient = code.binary("sdiv" if is_signed else "udiv", x, divisor)
     if is_signed:
         below = _has_other_sign(code.binary("srem", x, divisor), y)
-        quotient = quotient - cast(below, x.dtype)
+        quotient = code.binary("sub", quotient, cast(below, x.dtype))
     if (y.integer or 0) > 0:
         return quotient
     if is_signed:
         minus_one = code.literal(-1, y.dtype, y.lanes)
-        quotient = where(code.compare("icmp eq", y, minus_one), -x, quotient)
+        quotient = code.select(code.compare("icmp eq", y, minus_one), _negative(x), quotient)
     zero = code.zero(x.dtype, x.lanes)
     return code.select(code.compare("icmp eq", y, zero), zero, quotient)
 
@@ -178,7 +179,7 @@ def _remainder(x: Value, y: Value) -> Value | None:
     rest = _rest(x, y)
     if x.dtype.kind != "int":
         return rest
-    return where(_has_other_sign(rest, y), rest + y, rest)
+    return rest.code.select(_has_other_sign(rest, y), rest.code.binary("add", rest, y), rest)
 
 
 def _fmod(x: Value, y: Value) -> Value:

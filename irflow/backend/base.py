@@ -17,6 +17,7 @@ from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
+from irflow.lowering.target import GENERIC, Target
 
 if TYPE_CHECKING:
     from irflow.lowering.program import Program
@@ -123,6 +124,10 @@ class Backend(ABC):
     def available(self) -> str | None:
         """None when it can run here, else one sentence: why not, and which extra to install."""
         return None
+
+    def target(self) -> Target:
+        """The machine for which the loops of programs are cut; a backend of level program says which."""
+        return GENERIC
 
     def pipeline(self, level: int) -> str:
         """Passes to run after the default ones at this optimisation level."""

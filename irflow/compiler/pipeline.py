@@ -35,7 +35,7 @@ class Lowered:
 
     def program(self) -> Program:
         """The loop nests, for backends that take programs."""
-        return lower_graph(self.graph, self.options.name)
+        return lower_graph(self.graph, self.options.name, self.backend.target())
 
     def compile(self) -> Executable:
         """Let the backend make an executable.

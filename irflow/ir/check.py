@@ -160,8 +160,6 @@ class _Body:
                 raise self.error(f"operand {position} {self.why_undefined(value)}", node)
             self.reads[value].add((node, position))
         for region in node.regions:
-            if not isinstance(region, Graph):
-                raise self.error(f"a region is a {type(region).__name__}, no graph", node)
             self.checker.check(region, self.depth + 1)
         self.check_types(node)
         for index, value in enumerate(node.outputs):
@@ -241,8 +239,11 @@ class _Body:
 
 
 def neighbourhood(graph: Graph, node: Node | None) -> list[str]:
-    """The header and the lines around `node`, which is marked; only the header without a node."""
-    lines = graph_lines(graph, array=_short_array)
+    """The header and the lines around `node`, which is marked; only the header without a node.
+
+    Regions are left out: whether they can be printed is not known yet.
+    """
+    lines = graph_lines(graph, array=_short_array, regions=False)
     at = next((i for i, line in enumerate(lines) if node is not None and line.node is node), 0)
     if not at:
         return [f"  {lines[0].text}"]

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from irflow.errors import TextError, nearest
 from irflow.ir.attributes import Attribute
 from irflow.ir.op import Op
+from irflow.ir.print import format_attribute
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,8 +80,7 @@ def _checked(cls: type[Op], name: str, argument: Argument) -> Attribute:
     try:
         return _fit(argument.value, annotation)
     except ValueError:
-        expected = getattr(annotation, "__name__", str(annotation)) if annotation else "none"
-        found = type(argument.value).__name__
+        expected, found = annotation_text(cls, name), format_attribute(argument.value)[:60]
         raise FieldError(
             f"{cls.name}: {name} must be {expected}, not {found}", argument.position
         ) from None
@@ -102,7 +102,8 @@ def _annotations(cls: type[Op]) -> dict[str, Any]:
 def annotation_text(cls: type[Op], name: str) -> str:
     """The annotation of a field as written: of the first one when `name` is empty, "" for none."""
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    return next((str(field.type) for field in fields if name in ("", field.name)), "")
+    found = next((field.type for field in fields if name in ("", field.name)), "")
+    return found.__name__ if isinstance(found, type) else str(found)
 
 
 def _fit(value: Attribute, annotation: Any) -> Attribute:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +21,7 @@ MAX_DEPTH = 64
 """How deep regions and, in one attribute, tuples may nest."""
 
 Item = TypeVar("Item")
+_COLUMN = re.compile(r", column (\d+)")
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
 
@@ -83,6 +85,14 @@ class ItemReader:
             problem = f"the operation is not valid: {type(error).__name__}: {error}"
             raise self.scanner.error(problem, at=start) from error
 
+    def within(self, error: IrflowError, start: int) -> TextError:
+        """An error of `dims` about the text from `start` on, its column made one of the line."""
+        match = _COLUMN.search(error.summary)
+        if match is None:
+            return self.scanner.error(error.summary, at=start)
+        summary = error.summary.replace(match[0], "", 1)
+        return self.scanner.error(summary, at=start + int(match[1]) - 1)
+
     def unknown(self, error: UnknownNameError, start: int) -> TextError:
         """The same error with its place; the list of known names is left out when one is near."""
         facts = () if error.hint else error.facts
@@ -130,7 +140,7 @@ class ItemReader:
         try:
             return dims.parse_size(text, self.scope)
         except IrflowError as error:
-            raise self.scanner.error(error.summary, at=start) from None
+            raise self.within(error, start) from None
 
     # --------------------------------------------------------------------------------- attributes
 

@@ -144,7 +144,7 @@ class _Parser(ItemReader):
         try:
             symbols = dims.parse_constraint(text)
         except IrflowError as error:
-            raise self.scanner.error(error.summary, at=start) from None
+            raise self.within(error, start) from None
         self.scanner.advance(start + len(text))
         self.scope.update((s.name, dims.symbol(s.name, s.lower, s.upper)) for s in symbols)
         return {s.name: start for s in symbols}

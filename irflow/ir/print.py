@@ -77,7 +77,11 @@ def print_graph(
 
 
 def graph_lines(
-    graph: Graph, *, named: bool = True, array: ArrayFormatter | None = None
+    graph: Graph,
+    *,
+    named: bool = True,
+    array: ArrayFormatter = literal.format_array,
+    regions: bool = True,
 ) -> list[Line]:
     """The text of `graph` without locations, line by line.
 
@@ -86,8 +90,9 @@ def graph_lines(
         named: False numbers the inputs too and leaves out the names of arguments and of the graph,
             which mean nothing: two graphs that compute the same in the same way are equal then.
         array: how constants are written.
+        regions: whether regions are printed; they are shown as `{ ... }` otherwise.
     """
-    return _Printer(locations=False, named=named, array=array or literal.format_array).print(graph)
+    return _Printer(locations=False, named=named, array=array, regions=regions).print(graph)
 
 
 def format_attribute(value: Attribute, array: ArrayFormatter = literal.format_array) -> str:
@@ -130,7 +135,7 @@ def op_fields(op: object) -> dict[str, dataclasses.Field[object]]:
     return {field.name: field for field in dataclasses.fields(op)}
 
 
-def graph_symbols(graph: Graph) -> tuple[Symbol, ...]:
+def graph_symbols(graph: Graph, *, regions: bool = True) -> tuple[Symbol, ...]:
     """The symbolic sizes in all types and attributes of `graph` and its regions, by name."""
     found: set[Symbol] = set()
     pending = [graph]
@@ -141,7 +146,7 @@ def graph_symbols(graph: Graph) -> tuple[Symbol, ...]:
             _collect_types(node.outputs, found)
             for name in op_fields(node.op):
                 found.update(attribute_symbols(getattr(node.op, name)))
-            pending.extend(node.regions)
+            pending.extend(node.regions if regions else ())
     return tuple(sorted(found, key=lambda symbol: symbol.key))
 
 
@@ -199,7 +204,10 @@ def _resource_formatter(resources: dict[str, DenseArray]) -> ArrayFormatter:
 
 
 class _Printer:
-    def __init__(self, *, locations: bool, named: bool, array: ArrayFormatter) -> None:
+    def __init__(
+        self, *, locations: bool, named: bool, array: ArrayFormatter, regions: bool = True
+    ) -> None:
+        self.regions = regions
         self.locations = locations
         self.named = named
         self.array = array
@@ -209,7 +217,7 @@ class _Printer:
         name = graph.name if _IDENTIFIER.match(graph.name) else json.dumps(graph.name)
         bounds = ", ".join(
             dims.format_constraint(symbol)
-            for symbol in graph_symbols(graph)
+            for symbol in graph_symbols(graph, regions=self.regions)
             if (symbol.lower, symbol.upper) != (1, None)
         )
         end = f" where {bounds} {{" if bounds else " {"
@@ -257,6 +265,9 @@ class _Printer:
             text = f"{_operands(node.outputs, names)} = {text} : "
             text += ", ".join(str(value.type) for value in node.outputs)
         brace = " {" if node.regions else ""
+        if node.regions and not self.regions:
+            self.lines.append(Line(f"{indent}{text} {{ ... }}", node))
+            return
         self.lines.append(Line(f"{indent}{text}{brace}{self.location(node)}", node))
         inner = indent + "  "
         for position, region in enumerate(node.regions):

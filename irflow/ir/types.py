@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class TensorType:
 
     dtype: DType
     shape: Shape
+    __tree_leaf__: ClassVar[bool] = True
 
     def __str__(self) -> str:
         return self._text

@@ -1,13 +1,11 @@
 """Which values an index expression can take, from the extents of loops and the bounds of sizes.
 
-An `Interval` may be unbounded, because a size is. Arithmetic on sizes and loop variables counts
-elements in memory and is taken not to overflow; arithmetic on other data may, and then nothing is
-known of the result.
+Integers wrap, and a result that may have wrapped can be anything; so that sizes and loop variables
+do not all end there, they are taken to stay below what any machine can hold or count to.
 """
 
 from __future__ import annotations
 
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +14,18 @@ from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.loops.nodes import Apply, Broadcast, Cast, Const, Expr, Ramp, Select, Var
 
-Bound = int | float
+LARGEST_SIZE = 2**40
+"""No axis is longer."""
+
+LARGEST_EXTENT = 2**47
+"""No loop runs more often."""
 
 
 class Interval(NamedTuple):
     """All integers from `low` to `high`; `is_exact` unless a step on the way may overflow."""
 
-    low: Bound
-    high: Bound
+    low: int
+    high: int
     is_exact: bool = True
 
     @property
@@ -80,14 +82,13 @@ def is_exact(expr: Expr, known: Bounds) -> bool:
 def _settle(result: Interval, left: Interval, right: Interval, dtype: DType) -> Interval:
     """The result, unless it can overflow."""
     whole = limits(dtype)
-    finite = [b for b in (result.low, result.high) if abs(b) != inf]
-    if all(whole.low <= b <= whole.high for b in finite):
+    if _is_inside(result, whole):
         return Interval(result.low, result.high, left.is_exact and right.is_exact)
     return Interval(whole.low, whole.high, False)
 
 
 def _is_inside(inner: Interval, outer: Interval) -> bool:
-    return outer.low <= inner.low and (inner.high <= outer.high or inner.high == inf)
+    return outer.low <= inner.low and inner.high <= outer.high
 
 
 def _union(a: Interval, b: Interval) -> Interval:
@@ -106,19 +107,9 @@ def _subtract(a: Interval, b: Interval) -> Interval:
     return Interval(a.low - b.high, a.high - b.low)
 
 
-def _times(a: Bound, b: Bound) -> Bound:
-    return 0 if a == 0 or b == 0 else a * b
-
-
 def _multiply(a: Interval, b: Interval) -> Interval:
-    corners = [_times(x, y) for x in a[:2] for y in b[:2]]
+    corners = [x * y for x in a[:2] for y in b[:2]]
     return Interval(min(corners), max(corners))
-
-
-def _quotient(a: Bound, b: Bound) -> Bound:
-    if abs(a) == inf:
-        return a
-    return int(a) // int(b) if abs(b) != inf else (0 if a >= 0 else -1)
 
 
 def _floor_divide(a: Interval, b: Interval) -> Interval:
@@ -126,7 +117,7 @@ def _floor_divide(a: Interval, b: Interval) -> Interval:
         # A division by zero gives 0, and the least number divided by -1 overflows.
         largest = max(abs(a.low), abs(a.high))
         return Interval(-largest, largest)
-    corners = [_quotient(x, y) for x in a[:2] for y in b[:2]]
+    corners = [x // y for x in a[:2] for y in b[:2]]
     return Interval(min(corners), max(corners))
 
 

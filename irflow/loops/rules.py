@@ -8,13 +8,12 @@ the sum can overflow. Floats are left alone except where the result is the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isinf
 from typing import Any
 
 import numpy as np
 
 from irflow import dtypes
-from irflow.loops.bounds import Bounds, Interval, interval, is_exact
+from irflow.loops.bounds import Bounds, Interval, interval, is_exact, limits
 from irflow.loops.interpret import convert
 from irflow.loops.nodes import Apply, Broadcast, Cast, Const, Expr, Select
 from irflow.scalars import Literal
@@ -107,6 +106,16 @@ def add_zero(expr: Apply, _: Bounds) -> Expr | None:
     if is_literal(b, zero):
         return a
     return b if is_literal(a, zero) else None
+
+
+def all_ones(expr: Apply, _: Bounds) -> Expr | None:
+    """The number of ones only: neutral for `bitwise_and`, absorbing for `bitwise_or`."""
+    ones = True if expr.dtype is dtypes.bool_ else limits(expr.dtype).high
+    signed = -1 if expr.dtype.kind == "int" else ones
+    for this, other in (expr.args, expr.args[::-1]):
+        if is_literal(this, signed):
+            return other if expr.row.name == "bitwise_and" else this
+    return None
 
 
 def absorbing(value: Literal, dtypes_: str) -> Rule:
@@ -280,10 +289,9 @@ def by_bounds(decide: Callable[[Interval, Interval], bool | None]) -> Rule:
 
 
 def _less(a: Interval, b: Interval) -> bool | None:
-    # Infinite bounds mean "any number", not infinity itself.
-    if a.high < b.low and not (isinf(a.high) or isinf(b.low)):
+    if a.high < b.low:
         return True
-    return False if a.low >= b.high and not (isinf(a.low) or isinf(b.high)) else None
+    return False if a.low >= b.high else None
 
 
 def _equal(a: Interval, b: Interval) -> bool | None:
@@ -304,9 +312,9 @@ def pick(is_minimum: bool) -> Rule:
             return None
         a, b = expr.args
         first, second = interval(a, known), interval(b, known)
-        if first.high <= second.low and not isinf(first.high):
+        if first.high <= second.low:
             return a if is_minimum else b
-        if second.high <= first.low and not isinf(second.high):
+        if second.high <= first.low:
             return b if is_minimum else a
         return None
 
@@ -359,10 +367,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "logical_not": (fold, twice),
     "bitwise_and": (
         fold,
+        all_ones,
         absorbing(0, "bool int uint"),
         same_operands(None, "bool int uint"),
     ),
-    "bitwise_or": (fold, neutral(0, 0), same_operands(None, "bool int uint")),
+    "bitwise_or": (fold, all_ones, neutral(0, 0), same_operands(None, "bool int uint")),
     "bitwise_xor": (fold, neutral(0, 0), same_operands(0, "bool int uint")),
     "invert": (fold, twice),
     "negative": (fold, twice),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from irflow import dims
-from irflow.loops.bounds import Bounds, Interval, interval
+from irflow.loops.bounds import LARGEST_EXTENT, LARGEST_SIZE, Bounds, Interval, interval
 from irflow.loops.nodes import (
     Alloc,
     Apply,
@@ -53,10 +53,10 @@ ON_GRID = tuple(kind for kind in LoopKind if kind.value.startswith(("block", "th
 
 def simplify(kernel: Kernel) -> Kernel:
     """An equal kernel, shorter where the rules apply."""
-    known: Bounds = {var.name: Interval(0, float("inf")) for var in kernel.sizes}
+    known: Bounds = {var.name: Interval(0, LARGEST_SIZE) for var in kernel.sizes}
     for buffer in (*kernel.inputs, *kernel.outputs):
         for symbol in dims.shape_symbols(buffer.shape):
-            upper = float("inf") if symbol.upper is None else symbol.upper
+            upper = LARGEST_SIZE if symbol.upper is None else symbol.upper
             known[symbol.name] = Interval(symbol.lower, upper)
     body = _Simplifier(known).block(kernel.body)
     return replace(kernel, body=remove_unused(body))
@@ -143,7 +143,7 @@ class _Simplifier:
             self.values[loop.var.name] = integer(0)
             yield from self.block(loop.body).statements
             return
-        self.known[loop.var.name] = Interval(0, max(values.high - 1, 0))
+        self.known[loop.var.name] = Interval(0, min(values.high, LARGEST_EXTENT) - 1)
         body = self.block(loop.body)
         if body.statements:
             yield replace(loop, body=body)

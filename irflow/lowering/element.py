@@ -8,6 +8,7 @@ row's sum is computed once a row, and code grows with the number of nodes, not w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class ElementContext:
         builder: the nest that is being written.
         target: the machine.
         is_flat: whether tensors are addressed by one index over all their elements.
+        literals: tensors whose content is known.
     """
 
     def __init__(
@@ -109,13 +111,16 @@ class ElementContext:
         builder: ScopedBuilder,
         target: Target = GENERIC,
         is_flat: bool = False,
+        literals: Mapping[Value, DenseArray] | None = None,
     ) -> None:
         self.buffers = dict(buffers)
         self.builder = builder
         self.target = target
         self.is_flat = is_flat
+        self.literals = dict(literals or {})
         self.constants: dict[DenseArray, Buffer] = {}
         self.known: dict[str, Interval] = {}
+        self._simple: dict[Expr, tuple[Expr, bool]] = {}
         self._masks: list[Expr] = []
         self._captured: list[Reduction] | None = None
         self._is_probing = False
@@ -135,14 +140,19 @@ class ElementContext:
         )
         if found is not None:
             return found
+        # A reduction that is being captured is that of the op at hand, not of its operands.
+        captured, self._captured = self._captured, None
         with self.builder.outside(self.builder.home(*place, *self._masks)):
-            result = self.builder.let(self._compute(value, place), value.hint or "t")
+            result = self.builder.let(self._compute(value, place), name_of(value))
             self.builder.remember((value, place, mask), result)
+        self._captured = captured
         return result
 
     def _compute(self, value: Value, place: tuple[Expr, ...]) -> Expr:
         if value in self.buffers:
             return widened(Load(self.buffers[value], place, self._mask))
+        if value in self.literals:
+            return self.constant(self.literals[value], place)
         node = value.node
         if node is None:
             raise LoweringError(f"{value!r} is neither in memory nor computed here")
@@ -159,11 +169,17 @@ class ElementContext:
 
     def index(self, expr: Expr) -> Expr:
         """An index expression simplified, and named where it is long."""
-        if isinstance(expr, (Const,)):
+        if isinstance(expr, (Const, Var)):
             return expr
-        simple = simplify_expr(expr, self.known)
-        is_long = sum(1 for _ in subexpressions(simple)) > NAMED_INDEX_SIZE
-        return self._named(simple, "at") if is_long or any(True for _ in loads(simple)) else simple
+        if expr not in self._simple:
+            simple = simplify_expr(expr, self.known)
+            parts = list(subexpressions(simple))
+            is_open = len(parts) <= NAMED_INDEX_SIZE and not any(
+                isinstance(part, Load) for part in parts
+            )
+            self._simple[expr] = simple, is_open
+        simple, is_open = self._simple[expr]
+        return simple if is_open else self._named(simple, "at")
 
     # ------------------------------------------------------------------------------------ for the ops
 
@@ -312,13 +328,21 @@ class ElementContext:
             builder.store(cells, (lane,), reduction.identity)
         with self.loops(outer) as index:
             whole, rest = divided(inner, lanes)
-            with self.one_loop(whole) as block, self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
-                value = reduction.body([*index, block * lanes + lane])
-                builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
-            with self.one_loop(rest, LoopKind.VECTOR, "l") as lane:
-                value = reduction.body([*index, index_of(whole) * lanes + lane])
-                builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
+            for start, width in self.vectors_of(whole, rest, lanes):
+                with self.one_loop(width, LoopKind.VECTOR, "l") as lane:
+                    value = reduction.body([*index, start + lane])
+                    builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
         return self.combine_lanes(reduction, cells, (), lanes)
+
+    def vectors_of(
+        self, whole: Extent, rest: Extent, lanes: int
+    ) -> Iterator[tuple[Expr, Extent]]:
+        """Starts and widths of the vectors of an axis: a loop over whole ones, then the rest."""
+        if whole != 0:
+            with self.one_loop(whole) as block:
+                yield block * lanes, lanes
+        if rest != 0:
+            yield index_of(whole) * lanes, rest
 
     def combine_lanes(
         self, reduction: Reduction, cells: Buffer, prefix: tuple[Expr, ...], lanes: int
@@ -430,6 +454,12 @@ def divided(extent: Extent, by: int) -> tuple[Extent, Extent]:
 def index_of(extent: Extent) -> Expr:
     """An extent as an index expression."""
     return extent if isinstance(extent, Expr) else size_expr(extent)
+
+
+def name_of(value: Value) -> str:
+    """A variable name for an element of `value`."""
+    hint = re.sub(r"\W+", "_", value.hint)
+    return hint if hint.isidentifier() else "t"
 
 
 def placeholder(reduction: Reduction) -> Var:

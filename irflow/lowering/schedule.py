@@ -15,10 +15,6 @@ from irflow.loops import Expr
 from irflow.lowering.strides import Access
 from irflow.lowering.target import Target
 
-SMALL_REDUCTION = 64
-"""Up to this many elements, a reduction inside a vector loop is cheaper than a vector of its own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tile:
     """The part of a contraction's result that is held in registers.
@@ -48,18 +44,26 @@ def prefers_lanes(accesses: Sequence[Access], position: int) -> bool:
 
 
 def contraction_tile(
-    target: Target, dtype: DType, rows: Size, columns: int, accesses: Sequence[Access]
+    target: Target,
+    dtype: DType,
+    rows: Size,
+    columns: int,
+    accesses: Sequence[Access],
+    is_product: bool,
 ) -> Tile | None:
-    """The register tile for a sum whose body loads `accesses` move by (row, column, innermost reduced).
+    """The register tile of a sum whose loads move by (row, column, innermost reduced index).
 
-    None when neither columns nor the reduced index run along memory.
+    None where neither columns nor the reduced index run along memory, and for a plain sum along memory,
+    which needs no tile.
     """
     lanes = target.lanes(dtype)
     by_column = all(a.strides[1] in (0, 1) for a in accesses)
-    by_inner = all(a.strides[2] in (0, 1) for a in accesses)
-    if by_inner and not by_column:
+    by_inner = is_product and all(a.strides[2] in (0, 1) for a in accesses)
+    if by_inner and (not by_column or 2 * columns < lanes):
         side = 4 if target.vector_registers >= 32 else 2
         return Tile(_divisor(rows, side), min(side, columns), lanes, is_inner=True)
+    if not by_column or columns == 1:
+        return None
     vectors = min(4 if target.vector_registers >= 32 else 2, -(-columns // lanes))
     most = (target.vector_registers - 2) // vectors - 1
     return Tile(_divisor(rows, min(most, 8)), vectors, lanes)

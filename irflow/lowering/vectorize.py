@@ -3,17 +3,16 @@
     for i in n vector { y[i] = x[i] * 2.0 }
 becomes, for 8 lanes,
     for i in n // 8 { y[ramp(i * 8)] = x[ramp(i * 8)] * broadcast(2.0) }
-    one more round under the mask ramp(n // 8 * 8) < n, if n is not a multiple of 8.
+    and the rest: one after the other, or, where n is known, in vectors of 4, 2 and 1.
 
 What does not depend on the loop variable stays scalar. A loop inside may remain one when its extent is the same
 in all lanes; its register cells become vectors. A loop that cannot be turned (a sum carried from one iteration
-to the next, a branch on data, a loop that has vectors already) becomes serial. Masked lanes compute
-something, and their loads and stores do not happen.
+to the next, a branch on data, a loop that has vectors already) becomes serial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from irflow import dtypes
@@ -43,7 +42,6 @@ from irflow.loops import (
 )
 from irflow.loops.walk import expressions, map_statement, statements
 from irflow.lowering.target import Target
-from irflow.scalars import find
 
 
 def vectorize(kernel: Kernel, target: Target) -> Kernel:
@@ -74,27 +72,30 @@ class _Vectorizer:
             return (_serial(inner),)
 
     def split(self, loop: For, lanes: int) -> tuple[Stmt, ...]:
-        """The whole vectors, and one more under a mask."""
-        extent = loop.extent
-        whole, rest = _divide(extent, lanes)
+        """The whole vectors, and what is left."""
+        whole, rest = _divide(loop.extent, lanes)
         parts: list[Stmt] = []
         if whole != integer(0):
-            body = self.round(loop, Var(loop.var.name) * lanes, lanes, None)
+            body = self.round(loop, Var(loop.var.name) * lanes, lanes)
             parts.append(For(loop.var, whole, LoopKind.SERIAL, body))
-        if rest == integer(0):
-            return tuple(parts)
-        start = whole * lanes
-        mask = Ramp(start, 1, lanes) < Broadcast(extent, lanes)
-        last = self.round(loop, start, lanes, mask)
-        is_certain = isinstance(extent, Const)
-        parts += last.statements if is_certain else [If(rest > 0, last)]
+        if isinstance(rest, Const):
+            return (*parts, *self.shrinking(loop, whole * lanes, int(rest.value)))
+        one = self.round(loop, whole * lanes + Var(f"{loop.var.name}_rest"), 1)
+        parts.append(For(Var(f"{loop.var.name}_rest"), rest, LoopKind.SERIAL, one))
         return tuple(parts)
 
-    def round(self, loop: For, start: Expr, lanes: int, mask: Expr | None) -> Block:
-        """One iteration of the vector loop; names are made unique, as there may be two."""
+    def shrinking(self, loop: For, start: Expr, rest: int) -> Iterator[Stmt]:
+        """Vectors of 8, 4, 2 and 1 lanes as they fit."""
+        while rest:
+            lanes = 1 << (rest.bit_length() - 1)
+            yield from self.round(loop, start, lanes).statements
+            start, rest = start + lanes, rest - lanes
+
+    def round(self, loop: For, start: Expr, lanes: int) -> Block:
+        """One iteration of the vector loop; names are made unique, as there may be several."""
         self.count += 1
-        writer = _Lanes(lanes, f"_v{self.count}", mask)
-        writer.values[loop.var.name] = Ramp(start, 1, lanes)
+        writer = _Lanes(lanes, f"_v{self.count}")
+        writer.values[loop.var.name] = Ramp(start, 1, lanes) if lanes > 1 else start
         return writer.block(loop.body)
 
 
@@ -110,9 +111,6 @@ def _lanes(loop: For, target: Target) -> int:
     buffers += [s.buffer for s in statements(loop) if isinstance(s, Store)]
     widest = max((dtypes.compute_dtype(b.dtype).itemsize for b in buffers), default=4)
     lanes = target.vector_bytes // max(widest, 4)
-    if isinstance(loop.extent, Const):
-        # No wider than the next power of two: the lanes above would be idle.
-        lanes = min(lanes, 1 << (int(loop.extent.value) - 1).bit_length())
     return lanes
 
 
@@ -129,10 +127,8 @@ class _Lanes:
 
     lanes: int
     suffix: str
-    mask: Expr | None
     values: dict[str, Expr] = field(default_factory=dict)
     cells: dict[str, Buffer] = field(default_factory=dict)
-    widened: set[str] = field(default_factory=set)
 
     # ---------------------------------------------------------------------------------- statements
 
@@ -179,10 +175,10 @@ class _Lanes:
 
     def store(self, store: Store) -> Stmt:
         buffer, index = self.place(store.buffer, store.index)
-        if all(part.lanes == 1 for part in index):
+        if self.lanes > 1 and all(part.lanes == 1 for part in index):
             raise _NotUniformError
         mask = None if store.mask is None else self.expr(store.mask)
-        return Store(buffer, index, self.wide(self.expr(store.value)), self.both(mask), store.hint)
+        return Store(buffer, index, self.wide(self.expr(store.value)), mask, store.hint)
 
     def place(self, buffer: Buffer, index: tuple[Expr, ...]) -> tuple[Buffer, tuple[Expr, ...]]:
         parts = tuple(self.expr(part) for part in index)
@@ -190,13 +186,8 @@ class _Lanes:
             return buffer, parts
         if any(part.lanes > 1 for part in parts):
             raise _NotUniformError
-        return self.cells[buffer.name], (*parts, Ramp(integer(0), 1, self.lanes))
-
-    def both(self, mask: Expr | None) -> Expr | None:
-        """A mask of the code together with that of the last, incomplete round."""
-        if mask is None or self.mask is None:
-            return mask or self.mask
-        return find("logical_and")(self.wide(mask), self.mask)
+        lane = Ramp(integer(0), 1, self.lanes) if self.lanes > 1 else integer(0)
+        return self.cells[buffer.name], (*parts, lane)
 
     # --------------------------------------------------------------------------------- expressions
 
@@ -207,7 +198,7 @@ class _Lanes:
         return value
 
     def wide(self, expr: Expr) -> Expr:
-        return expr if expr.lanes > 1 else Broadcast(expr, self.lanes)
+        return Broadcast(expr, self.lanes) if expr.lanes < self.lanes else expr
 
     def expr(self, expr: Expr) -> Expr:
         match expr:
@@ -240,7 +231,7 @@ class _Lanes:
             if ramp is None:
                 raise _NotUniformError
             return Load(buffer, ramp, mask, load.hint)
-        return Load(buffer, index, self.both(mask), load.hint)
+        return Load(buffer, index, mask, load.hint)
 
     def apply(self, name: str, expr: Apply, args: list[Expr]) -> Expr:
         ramp = _ramp(name, args)

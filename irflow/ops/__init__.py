@@ -1,7 +1,7 @@
 """The operations. Importing this package registers all of them.
 
 Each module holds op classes and, behind them, their constructors: functions of `GraphOperand`s that
-emit the op, or nothing in trivial cases. `functions` and `pooling` are composites of constructors.
+emit the op, or nothing in trivial cases. `functions`, `pooling` and `distributions` are composites.
 """
 
 from irflow.ops.broadcast import (
@@ -16,6 +16,14 @@ from irflow.ops.broadcast import (
     reshape,
 )
 from irflow.ops.constants import Constant, Iota, SizeOf
+from irflow.ops.convolution import (
+    Convolution,
+    ConvolutionInputGradient,
+    ConvolutionWeightGradient,
+    convolution,
+    convolution_transpose,
+)
+from irflow.ops.distributions import bernoulli, fold_in, normal, randint, split_key, uniform01
 from irflow.ops.elementwise import Convert, Elementwise, convert
 from irflow.ops.functions import (
     cross_entropy,
@@ -57,6 +65,8 @@ from irflow.ops.indexing import (
 from irflow.ops.matmul import Matmul, matmul, matrix_transpose
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.pooling import avg_pool, max_pool
+from irflow.ops.random_bits import RandomBits, random_bits
+from irflow.ops.regions import Call, CustomVjp, Fusion, StopGradient, call, stop_gradient
 from irflow.ops.selection import ArgReduce, argmax, argmin
 from irflow.ops.shape import (
     Concatenate,
@@ -76,12 +86,18 @@ from irflow.ops.windows import OverlapAdd, Windows, overlap_add, windows
 __all__ = [
     "ArgReduce",
     "Broadcast",
+    "Call",
     "Concatenate",
     "Constant",
     "Convert",
+    "Convolution",
+    "ConvolutionInputGradient",
+    "ConvolutionWeightGradient",
+    "CustomVjp",
     "DynamicSlice",
     "DynamicUpdateSlice",
     "Elementwise",
+    "Fusion",
     "Gather",
     "GraphOperand",
     "Handle",
@@ -89,27 +105,34 @@ __all__ = [
     "Matmul",
     "OverlapAdd",
     "Pad",
+    "RandomBits",
     "Reduce",
     "Reshape",
     "Reverse",
     "Scatter",
     "SizeOf",
     "Slice",
+    "StopGradient",
     "Transpose",
     "Windows",
     "argmax",
     "argmin",
     "avg_pool",
+    "bernoulli",
     "broadcast",
     "broadcast_to",
+    "call",
     "concatenate",
     "convert",
+    "convolution",
+    "convolution_transpose",
     "cross_entropy",
     "dynamic_slice",
     "dynamic_update_slice",
     "expand",
     "expand_dims",
     "flip",
+    "fold_in",
     "full_like",
     "gather",
     "iota",
@@ -120,12 +143,15 @@ __all__ = [
     "max_pool",
     "mean",
     "moveaxis",
+    "normal",
     "normalize_axes",
     "normalize_axis",
     "one_hot",
     "ones_like",
     "overlap_add",
     "pad",
+    "randint",
+    "random_bits",
     "reduce",
     "reduce_sum",
     "repeat",
@@ -137,11 +163,14 @@ __all__ = [
     "slice_axis",
     "softmax",
     "split",
+    "split_key",
     "stack",
+    "stop_gradient",
     "take",
     "take_along_axis",
     "tile",
     "transpose",
+    "uniform01",
     "variance",
     "where",
     "windows",

@@ -21,6 +21,7 @@ from irflow.ops.elementwise import convert
 from irflow.ops.index_map import replaced
 from irflow.ops.indexing import gather
 from irflow.ops.operand import GraphOperand
+from irflow.ops.regions import stop_gradient
 from irflow.ops.shape import concatenate, reverse, slice_axis, transpose
 from irflow.scalars import find
 
@@ -283,7 +284,8 @@ def _with_top(x: GraphOperand, axis: int) -> tuple[Any, Any]:
     """`x` in the type to compute in, and its maximum along `axis`; 0 where that is not finite."""
     wide = convert(x, dtypes.compute_dtype(dtypes.to_inexact(x.dtype)))
     top = reduce(find("maximum"), wide, [axis])
-    return wide, where(find("isfinite")(top), top, 0)
+    # The results do not depend on what is subtracted, so no derivative passes through it.
+    return wide, stop_gradient(where(find("isfinite")(top), top, 0))
 
 
 def _exp_below(x: Any, top: Any, axis: int) -> Any:

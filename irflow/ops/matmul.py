@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Matmul(Op):
     """`result[*b, i, j] = sum over k of left[*b, i, k] * right[*b, k, j]`.
 
-    Both operands have rank 2 or more, equal batch sizes and one dtype, not bool. Integers wrap around;
-    16-bit floats are multiplied and summed in f32 and rounded once. Over an empty inner axis the result is 0.
-    Gradient: a product with the other operand transposed.
+    Both operands have rank 2 or more, equal batch sizes and one dtype, not bool. Integers wrap
+    around; 16-bit floats are multiplied and summed in f32 and rounded once. Over an empty inner
+    axis the result is 0. Gradient: a product with the other operand transposed.
     """
 
     lowering: ClassVar[Lowering] = Lowering.CONTRACTION
@@ -45,8 +45,10 @@ class Matmul(Op):
 
     def numpy(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         wide = accumulator(left.dtype)
-        product = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
-        return product.astype(left.dtype, copy=False)
+        product: np.ndarray = np.matmul(
+            left.astype(wide, copy=False), right.astype(wide, copy=False)
+        )
+        return np.asarray(product.astype(left.dtype, copy=False))
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
         (left, right), (g,) = inputs, cotangents

@@ -1,7 +1,8 @@
-"""Sliding windows as an axis permutation of sorts, their adjoint, and the geometry convolutions share.
+"""Sliding windows, their adjoint, and the geometry that convolutions share with them.
 
-A window of `k` elements with dilation `d` covers `d * (k - 1) + 1` positions. Along each spatial axis,
-window `t` starts at `t * stride - low` of the operand, `low` and `high` being the zeros imagined on both sides.
+A window of `k` elements with dilation `d` covers `d * (k - 1) + 1` positions. Along each spatial
+axis, window `t` starts at position `t * stride - low`, where `low` zeros are imagined before the
+first element and `high` after the last.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from irflow.dims import Size
 from irflow.errors import ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import Shape, TensorType
-from irflow.loops.nodes import integer, size_expr
+from irflow.loops.nodes import size_expr
 from irflow.ops.constants import concrete
 from irflow.ops.matmul import accumulator, check_factors
 from irflow.scalars import find
@@ -45,12 +46,15 @@ def window_counts(
 
     Args:
         name: the op, for messages.
-        spatial, window, strides, dilations: one number a spatial axis.
+        spatial: the sizes of the spatial axes.
+        window: how many elements of each axis a window has.
+        strides: the distance of neighbouring windows.
+        dilations: the distance of neighbouring elements of a window.
         padding: zeros `(low, high)` around each axis; none by default.
 
     Raises:
-        ShapeError: the numbers of entries differ, an entry is out of range, or a window is larger than
-            the padded axis.
+        ShapeError: the numbers of entries differ, an entry is out of range, or a window is
+            larger than the padded axis.
         UndecidableSizeError: a symbolic axis may be too short.
     """
     padding = ((0, 0),) * len(spatial) if padding is None else padding
@@ -101,7 +105,7 @@ def window_view(x: np.ndarray, window: Ints, strides: Ints, dilations: Ints) -> 
 def add_windows(
     windows: np.ndarray, spatial: Ints, window: Ints, strides: Ints, dilations: Ints
 ) -> np.ndarray:
-    """The adjoint of `window_view`: `[N, *spatial, C]`, each position the sum of all it is seen as."""
+    """The adjoint of `window_view`: `[N, *spatial, C]`, what is seen at each position added up."""
     rank = len(window)
     counts = windows.shape[1 : rank + 1]
     result = np.zeros((windows.shape[0], *spatial, windows.shape[-1]), windows.dtype)
@@ -126,7 +130,7 @@ def window_position(t: Any, k: Any, stride: int, dilation: int, low: int = 0) ->
 def window_number(
     context: Any, i: Any, k: Any, stride: int, dilation: int, low: int, count: Size
 ) -> tuple[Any, list[Any]]:
-    """The window whose element `k` sees position `i`, and the conditions under which there is one."""
+    """The window whose element `k` sees position `i`, and the conditions that there is one."""
     offset = k if dilation == 1 else k * dilation
     distance = context.let((i + low if low else i) - offset)
     conditions = [distance >= 0]
@@ -137,7 +141,7 @@ def window_number(
 
 
 def only_where(context: Any, conditions: Sequence[Any], compute: Any) -> Any:
-    """`compute()` where all conditions hold and 0 elsewhere, where its loads do not happen either."""
+    """`compute()` where all conditions hold, 0 without any of its loads elsewhere."""
     if not conditions:
         return compute()
     condition = context.let(reduce(lambda a, b: a & b, conditions))
@@ -154,8 +158,8 @@ def only_where(context: Any, conditions: Sequence[Any], compute: Any) -> Any:
 class Windows(Op):
     """`result[n, *t, *k, c] = x[n, *(t * stride + k * dilation), c]`: all windows of a tensor.
 
-    `[N, *spatial, C] -> [N, *out, *window, C]`, no padding, any dtype. With a reduction over the window axes
-    it is pooling. Gradient: `OverlapAdd`.
+    `[N, *spatial, C] -> [N, *out, *window, C]`, no padding, any dtype. With a reduction over
+    the window axes it is pooling. Gradient: `OverlapAdd`.
     """
 
     window: Ints
@@ -202,10 +206,10 @@ class Windows(Op):
 
 @register("overlap_add")
 class OverlapAdd(Op):
-    """`result[n, i, c] = sum of x[n, t, k, c] over t, k with t * stride + k * dilation = i`, axis by axis.
+    """`result[n, i, c]`: all `x[n, t, k, c]` with `t * stride + k * dilation = i` summed.
 
-    `[N, *out, *window, C] -> [N, *spatial, C]`, numbers of any dtype; 16-bit floats are summed in f32.
-    Positions that no window sees are 0. The adjoint of `Windows`, which is its gradient.
+    `[N, *out, *window, C] -> [N, *spatial, C]`, numbers of any dtype; 16-bit floats are summed in
+    f32. Positions that no window sees are 0. The adjoint of `Windows`, which is its gradient.
     """
 
     spatial: Shape
@@ -277,7 +281,7 @@ def check_spatial_rank(name: str, operand: tuple[str, TensorType], rank: int) ->
 def check_sizes(
     name: str, operand: tuple[str, TensorType], start: int, expected: Sequence[Size], what: str
 ) -> None:
-    """Check the sizes of a labelled operand from axis `start` on; ShapeError at the first that differs."""
+    """Check the sizes of a labelled operand from axis `start` on; ShapeError for another."""
     label, type = operand
     for axis, size in enumerate(expected, start):
         if not dims.decide_equal(type.shape[axis], size):
@@ -296,7 +300,7 @@ def windows(
     strides: Sequence[int] | None = None,
     dilations: Sequence[int] | None = None,
 ) -> Any:
-    """All windows of `x[N, *spatial, C]` as `[N, *out, *window, C]`; strides and dilations default to 1."""
+    """The windows `[N, *out, *window, C]` of `x[N, *spatial, C]`; strides, dilations default to 1."""
     ones = (1,) * len(window)
     op = Windows(tuple(window), tuple(strides or ones), tuple(dilations or ones))
     return x.emit(op, [x])[0]

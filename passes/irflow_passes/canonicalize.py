@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from irflow.ir.graph import Graph
 from irflow.transform import Pass, PassContext, Rewriter
-from irflow_passes.rules import axes, converting, elementwise, pieces, reducing, shapes
+from irflow_passes.rules import axes, converting, elementwise, gradients, pieces, reducing, shapes
 
 RULES = (
     *axes.RULES,
     *shapes.RULES,
     *pieces.RULES,
     *converting.RULES,
+    *gradients.RULES,
     *elementwise.RULES,
     *reducing.RULES,
 )

@@ -4,6 +4,8 @@ They are taken out of the table again, so that tests over all ops do not see the
 puts them in while the tests of this folder run.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,9 +1,9 @@
 """Element functions and nests without a compiler: every loop expression is evaluated at once.
 
 `EagerContext` has the methods of the contexts that lowering hands to `Op.element` and `Op.nest`. It
-checks what compiled code relies on: that indices are in bounds, but where a mask is false, and that
-the two sides of a selection have one dtype. A masked-off load gives a wrong value, so that code that
-relies on it shows. 16-bit floats are held as f32.
+checks what compiled code relies on: indices are in bounds, but where a mask is false, and the two
+sides of a selection have one dtype. A masked-off load gives a wrong value, so that code that relies
+on it shows. 16-bit floats are held as f32.
 """
 
 from __future__ import annotations

@@ -87,6 +87,17 @@ def test_an_op_has_samples(name: str) -> None:
     assert any(True for _ in OPS[name].samples())
 
 
+# Shapes pass through them unchanged.
+SHAPELESS = {"convert", "elementwise"}
+
+
+@pytest.mark.parametrize("name", sorted(OPS.keys() - SHAPELESS))
+def test_an_op_with_inputs_has_a_symbolic_sample(name: str) -> None:
+    samples = list(OPS[name].samples())
+    has_inputs = any(sample.inputs for sample in samples)
+    assert not has_inputs or any(sample.shapes is not None for sample in samples)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_infer_gives_the_types_of_numpy(case: Case) -> None:
     graph = case.bound

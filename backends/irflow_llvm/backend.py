@@ -1,0 +1,75 @@
+"""The backend that compiles programs to native code through LLVM."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import ClassVar
+
+from irflow import dtypes
+from irflow.backend import Backend, Capabilities, CompileOptions, Executable
+from irflow.errors import UnsupportedError
+from irflow.ir.graph import Graph
+from irflow.lowering import Program, Target
+
+MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip install llvmlite"
+
+
+@cache
+def _problem() -> str | None:
+    try:
+        from llvmlite import binding
+
+        binding.initialize_native_target()
+    except ImportError:
+        return MISSING
+    except RuntimeError as error:
+        return f"llvmlite does not know this processor: {error}"
+    return None
+
+
+@cache
+def host_target() -> Target:
+    """What schedules need to know of this machine."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    name = binding.get_host_cpu_name()
+    if features.get("avx512f"):
+        return Target(name, vector_bytes=64, vector_registers=32)
+    if features.get("avx"):
+        return Target(name, vector_bytes=32, vector_registers=16)
+    is_arm = bool(features.get("neon"))
+    return Target(name, vector_bytes=16, vector_registers=32 if is_arm else 16)
+
+
+class LlvmBackend(Backend):
+    """Native code for the machine at hand; what has no loops runs as a host step.
+
+    A program becomes one module: its kernels, and an entry function that calls them in order, so a whole
+    training step is one native call.
+    """
+
+    name: ClassVar[str] = "llvm"
+    level: ClassVar[str] = "program"
+    priority: ClassVar[int] = 10
+
+    def capabilities(self) -> Capabilities:
+        real = frozenset(dtype for dtype in dtypes.ALL if dtype.kind != "complex")
+        return Capabilities(dtypes=real, control_flow=False)
+
+    def available(self) -> str | None:
+        return _problem()
+
+    def target(self) -> Target:
+        """The machine that programs are cut for."""
+        return host_target()
+
+    def pipeline(self, level: int) -> str:
+        return "inline,decompose,fuse,dce" if level else "inline,decompose"
+
+    def compile(self, work: Graph | Program, options: CompileOptions) -> Executable:
+        from irflow_llvm.runtime import LlvmExecutable
+
+        if not isinstance(work, Program):
+            raise UnsupportedError("the llvm backend compiles programs; lower the graph first")
+        return LlvmExecutable(work, options)

@@ -1,0 +1,120 @@
+"""From LLVM IR text to machine code in memory, and to its listings, through llvmlite."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from irflow.errors import LoweringError
+
+LEVEL = 2
+
+
+@cache
+def target_machine(cpu: str = "", features: str = "", triple: str = "") -> Any:
+    """The machine to compile for: this one, unless another is named."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    if triple:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        target = llvm.Target.from_triple(triple)
+    else:
+        target = llvm.Target.from_triple(llvm.get_process_triple())
+        cpu = cpu or llvm.get_host_cpu_name()
+        features = features or llvm.get_host_cpu_features().flatten()
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=LEVEL, reloc="pic", codemodel="small"
+    )
+
+
+def parse(text: str, machine: Any) -> Any:
+    """A verified module.
+
+    Raises:
+        LoweringError: LLVM rejects the text; shows its message and the line.
+    """
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise _explain(text, str(error)) from None
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    return module
+
+
+def _explain(text: str, message: str) -> LoweringError:
+    facts = [("llvm", line.strip()) for line in message.splitlines() if line.strip()]
+    place = re.search(r":(\d+):\d+: error", message)
+    if place:
+        facts.append((f"line {place.group(1)}", text.splitlines()[int(place.group(1)) - 1].strip()))
+    return LoweringError("LLVM rejects the code of a kernel", facts=facts)
+
+
+def optimize(module: Any, machine: Any, level: int = LEVEL) -> None:
+    """Run LLVM's standard pipeline, with loop vectorisation, on a module."""
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = level >= 2
+    options.slp_vectorization = level >= 2
+    options.loop_interleaving = level >= 2
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def compiled(text: str, level: int = LEVEL, machine: Any = None) -> Any:
+    """An optimised module."""
+    machine = machine or target_machine()
+    module = parse(text, machine)
+    optimize(module, machine, level)
+    return module
+
+
+def assembly(text: str, level: int = LEVEL) -> str:
+    """The machine code of a module for this machine, as assembly text."""
+    return str(target_machine().emit_assembly(compiled(text, level)))
+
+
+def optimized(text: str, level: int = LEVEL) -> str:
+    """A module after LLVM's passes."""
+    return str(compiled(text, level))
+
+
+def object_code(text: str, level: int = LEVEL, machine: Any = None) -> bytes:
+    """The machine code of a module as an object file, for this machine or another."""
+    machine = machine or target_machine()
+    return bytes(machine.emit_object(compiled(text, level, machine)))
+
+
+class Engine:
+    """Machine code in memory, made from IR text; it lives as long as this object.
+
+    Args:
+        text: a module whose entry points are visible from outside.
+        level: 0 to 3, as in LLVM.
+
+    Raises:
+        LoweringError: LLVM rejects the text.
+    """
+
+    def __init__(self, text: str, level: int = LEVEL) -> None:
+        module = compiled(text, level)
+        # The engine takes the machine over, so the shared one cannot be used.
+        machine = target_machine.__wrapped__()
+        self._names = {f.name for f in module.functions if not f.is_declaration}
+        self._engine = llvm.create_mcjit_compiler(module, machine)
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where the function `name` starts.
+
+        Raises:
+            LoweringError: the module defines no such function visible from outside.
+        """
+        if name not in self._names:
+            known = ", ".join(sorted(self._names))
+            raise LoweringError(f"no compiled function {name!r}", facts=[("defined", known)])
+        return int(self._engine.get_function_address(name))

@@ -1,0 +1,231 @@
+"""Running compiled programs: memory, checks, and the calls into native code."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from llvmlite import binding
+
+from irflow import dims
+from irflow.backend import CompileOptions, Executable
+from irflow.ir.evaluate import bind_sizes, run_node
+from irflow.ir.types import TensorType
+from irflow.lowering import CopyStep, HostStep, Program
+from irflow_llvm import engine
+from irflow_llvm.emit import emit_module
+from irflow_llvm.entry import Segment, entry_text, segments
+
+ALIGNMENT = 64
+KEPT_SIZES = 16
+"""For so many combinations of symbolic sizes the memory is kept between calls."""
+
+_PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@lru_cache(maxsize=256)
+def engine_for(text: str, level: int) -> engine.Engine:
+    """The machine code of a module; equal modules are compiled once."""
+    return engine.Engine(text, level)
+
+
+class Frame:
+    """The memory of one call in flight, for one combination of sizes.
+
+    Attributes:
+        pointers: one a buffer of the program; those of constants and temporaries are there already.
+        sizes: the values of the symbols.
+        arrays: constants and temporaries by number, for host steps.
+    """
+
+    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
+        layout = program.layout(sizes)
+        self.arena = aligned_bytes(layout.nbytes)
+        self.arrays: dict[int, np.ndarray] = {}
+        self.pointers = (ctypes.c_void_p * max(len(program.buffers), 1))()
+        self.sizes = (ctypes.c_int64 * max(len(sizes), 1))(*(sizes[s] for s in program.symbols))
+        for number, storage in enumerate(program.buffers):
+            if storage.content is not None:
+                self.arrays[number] = storage.content.array
+            elif number in layout.offsets:
+                self.arrays[number] = self.view(storage.type, layout.offsets[number], sizes)
+            else:
+                continue
+            self.pointers[number] = address(self.arrays[number])
+
+    def view(self, type: TensorType, offset: int, sizes: Mapping[str, int]) -> np.ndarray:
+        """A temporary in the arena."""
+        shape = concrete(type, sizes)
+        nbytes = type.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+        return self.arena[offset : offset + nbytes].view(type.dtype.numpy).reshape(shape)
+
+
+class Binding:
+    """What is known of a program once its sizes are.
+
+    Attributes:
+        sizes: values by name.
+        inputs: dtype and shape of each input.
+        outputs: shape, dtype and buffer number of each output.
+        frames: memory that no call uses at the moment.
+    """
+
+    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
+        self.program = program
+        self.sizes = dict(sizes)
+        self.inputs = [(v.type.dtype.numpy, concrete(v.type, sizes)) for v in program.graph.inputs]
+        self.outputs = [
+            (concrete(program.buffers[n].type, sizes), program.buffers[n].type.dtype.numpy, n)
+            for n in program.output_numbers()
+        ]
+        self.frames: deque[Frame] = deque()
+
+    def take(self) -> Frame:
+        """Memory for one call; given back by `frames.append`."""
+        try:
+            return self.frames.pop()
+        except IndexError:
+            return Frame(self.program, self.sizes)
+
+
+class LlvmExecutable(Executable):
+    """A program as machine code.
+
+    Any number of threads may call it at once; each call has memory of its own, and results are new arrays.
+
+    Args:
+        program: lowered code.
+        options: the level is LLVM's too.
+    """
+
+    def __init__(self, program: Program, options: CompileOptions) -> None:
+        super().__init__(program.graph)
+        self.program = program
+        self.level = options.level
+        self._parts = segments(program)
+        self.text = emit_module(program.kernels(), entry_text(self._parts, program.symbols))
+        # Held, since the machine code lives as long as the engine.
+        self._engine = engine_for(self.text, options.level)
+        self._functions = {
+            part.name: _PROTOTYPE(self._engine.address(part.name))
+            for part in self._parts
+            if isinstance(part, Segment)
+        }
+        self._bindings: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Binding] = {}
+        self._input_numbers = program.numbers("input")
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        bound = self._bind(arrays)
+        held = [contiguous(array) for array in arrays]
+        results = [np.empty(shape, dtype) for shape, dtype, _ in bound.outputs]
+        frame = bound.take()
+        pointers = frame.pointers
+        for number, array in zip(self._input_numbers, held, strict=True):
+            pointers[number] = address(array)
+        for (_, _, number), array in zip(bound.outputs, results, strict=True):
+            pointers[number] = address(array)
+        self._run(bound, frame, held, results)
+        bound.frames.append(frame)
+        return results
+
+    def _bind(self, arrays: Sequence[np.ndarray]) -> Binding:
+        key = tuple([(array.dtype, array.shape) for array in arrays])
+        found = self._bindings.get(key)
+        if found is not None:
+            return found
+        bound = Binding(self.program, bind_sizes(self.graph, arrays))
+        while len(self._bindings) >= KEPT_SIZES:
+            self._bindings.pop(next(iter(self._bindings)), None)
+        self._bindings[key] = bound
+        return bound
+
+    def _run(
+        self,
+        bound: Binding,
+        frame: Frame,
+        inputs: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+    ) -> None:
+        if len(self._parts) == 1 and isinstance(self._parts[0], Segment):
+            self._functions[self._parts[0].name](frame.pointers, frame.sizes)
+            return
+        memory = dict(frame.arrays)
+        memory.update(zip(self._input_numbers, inputs, strict=True))
+        memory.update((n, a) for (_, _, n), a in zip(bound.outputs, outputs, strict=True))
+        for part in self._parts:
+            match part:
+                case Segment(name):
+                    self._functions[name](frame.pointers, frame.sizes)
+                case HostStep():
+                    run_host(part, memory, bound.sizes)
+                case CopyStep(source, target):
+                    memory[target][...] = memory[source].reshape(memory[target].shape)
+
+    @property
+    def listings(self) -> tuple[str, ...]:
+        return ("graph", "loops", "llvm", "asm", "object")
+
+    def listing(self, kind: str) -> str:
+        match kind:
+            case "loops":
+                return str(self.program)
+            case "llvm":
+                return self.text
+            case "asm":
+                return engine.assembly(self.text, self.level)
+            case "object":
+                return section_table(self.object_code())
+            case _:
+                return super().listing(kind)
+
+    def object_code(self) -> bytes:
+        """The machine code as an object file."""
+        return engine.object_code(self.text, self.level)
+
+
+def run_host(
+    step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[str, int]
+) -> None:
+    """Run a node by its NumPy meaning and write its results into their buffers."""
+    operands = [
+        memory[number].reshape(concrete(value.type, sizes))
+        for number, value in zip(step.inputs, step.node.inputs, strict=True)
+    ]
+    results = run_node(step.node, operands, sizes)
+    for number, result in zip(step.outputs, results, strict=True):
+        memory[number][...] = result.reshape(memory[number].shape)
+
+
+def address(array: np.ndarray) -> int:
+    """Where the elements of an array start."""
+    start: int = array.__array_interface__["data"][0]
+    return start
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy where its elements do not lie in order or not on their boundaries."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
+    return np.array(array, order="C", copy=True)
+
+
+def aligned_bytes(count: int) -> np.ndarray:
+    """Memory that starts at a multiple of the alignment."""
+    whole = np.empty(count + ALIGNMENT, np.uint8)
+    offset = -address(whole) % ALIGNMENT
+    return whole[offset : offset + count]
+
+
+def concrete(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape for given sizes."""
+    return tuple(dims.evaluate(size, sizes) for size in type.shape)
+
+
+def section_table(code: bytes) -> str:
+    """The sections of an object file: name and size."""
+    sections = binding.ObjectFileRef.from_data(code).sections()
+    return "\n".join(f"{section.name():24} {section.size():8} bytes" for section in sections)

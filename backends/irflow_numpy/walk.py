@@ -1,0 +1,203 @@
+"""Running a graph step by step.
+
+A graph is turned into a list of steps once for each combination of sizes. A step reads and writes numbered
+slots, and drops those that nobody reads after it. An elementwise function writes into an operand of its own
+type that dies with it, when the run *owns* that array: when it was made by an op that returns new memory, so that
+it is no input, no constant, and neither a view nor seen through one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from irflow.backend import Executable
+from irflow.ir.evaluate import bind_sizes, run_node
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import Op
+from irflow.ir.types import TensorType
+from irflow.ops import Constant, Convert, Elementwise
+from irflow.ops.elementwise import ufunc_of
+
+Slots = list[np.ndarray | None]
+FRESH = frozenset({"elementwise", "reduce", "matmul", "concatenate", "pad", "random_bits"})
+"""Ops whose NumPy meaning returns memory that nobody else holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node.
+
+    Attributes:
+        run: fills the slots of the results.
+        dead: slots that nobody reads afterwards.
+    """
+
+    run: Callable[[Slots], None]
+    dead: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps for one combination of sizes.
+
+    Attributes:
+        steps: in order.
+        outputs: the slot of each output.
+        slots: how many there are.
+    """
+
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    slots: int
+
+
+class NumpyExecutable(Executable):
+    """A graph as a list of NumPy calls; any number of threads may call it at once.
+
+    Args:
+        graph: checked; must not be changed afterwards.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self._plans: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Plan] = {}
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        key = tuple([(array.dtype, array.shape) for array in arrays])
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = make_plan(self.graph, bind_sizes(self.graph, arrays))
+            self._plans[key] = plan
+        slots: Slots = [None] * plan.slots
+        slots[: len(arrays)] = arrays
+        for step in plan.steps:
+            step.run(slots)
+            for slot in step.dead:
+                slots[slot] = None
+        return _results(plan, slots, arrays)
+
+
+def _results(plan: Plan, slots: Slots, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs as arrays that share memory with nothing."""
+    results: list[np.ndarray] = []
+    for slot in plan.outputs:
+        array = slots[slot]
+        assert array is not None
+        is_own = array.flags.c_contiguous and array.flags.owndata and array.flags.writeable
+        is_shared = any(array is other for other in (*inputs, *results))
+        results.append(array if is_own and not is_shared else np.array(array, order="C", copy=True))
+    return results
+
+
+def make_plan(graph: Graph, sizes: Mapping[str, int]) -> Plan:
+    """The steps of a graph for given sizes."""
+    return _Planner(graph, sizes).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.slots: dict[Value, int] = {v: i for i, v in enumerate(graph.inputs)}
+        self.remaining = {v: len(v.uses) for v in graph.inputs}
+        self.owned: set[Value] = set()
+        self.types: dict[Value, TensorType] = {}
+
+    def plan(self) -> Plan:
+        steps = [self.step(node) for node in self.graph]
+        outputs = tuple(self.slots[value] for value in self.graph.outputs)
+        return Plan(tuple(steps), outputs, len(self.slots))
+
+    def step(self, node: Node) -> Step:
+        reads = tuple(self.slots[value] for value in node.inputs)
+        for value in node.inputs:
+            self.remaining[value] -= 1
+        # An output of the graph counts the graph as a reader, so it never dies.
+        dying = [v for v in dict.fromkeys(node.inputs) if not self.remaining[v]]
+        target = self.reused(node, dying)
+        for output in node.outputs:
+            self.slots[output] = len(self.slots)
+            self.remaining[output] = len(output.uses)
+        self.note_owner(node)
+        writes = tuple(self.slots[output] for output in node.outputs)
+        dead = [self.slots[v] for v in (*dying, *node.outputs) if not self.remaining[v]]
+        return Step(self.closure(node, reads, writes, target), tuple(dead))
+
+    def note_owner(self, node: Node) -> None:
+        """Decide who may be overwritten: results that are new, and operands that no result views."""
+        if node.op.name in FRESH or _is_real_conversion(node):
+            self.owned.update(node.outputs)
+        else:
+            self.owned.difference_update(node.inputs)
+
+    def reused(self, node: Node, dying: Sequence[Value]) -> int | None:
+        """The slot of an operand whose memory the result may take."""
+        if not isinstance(node.op, Elementwise) or ufunc_of(node.op.row) is None:
+            return None
+        for value in dying:
+            if value in self.owned and value.type == node.output.type:
+                return self.slots[value]
+        return None
+
+    def closure(
+        self, node: Node, reads: tuple[int, ...], writes: tuple[int, ...], target: int | None
+    ) -> Callable[[Slots], None]:
+        """What runs a node; attributes are made concrete here, once."""
+        op = node.op.substitute(self.sizes) if self.sizes else node.op
+        if node.regions:
+            return _run_with_regions(node, self.sizes, reads, writes)
+        if isinstance(op, Elementwise) and ufunc_of(op.row) is not None:
+            return _run_ufunc(op, reads, writes[0], target)
+        return _run_op(op, reads, writes)
+
+
+def _is_real_conversion(node: Node) -> bool:
+    return isinstance(node.op, Convert) and node.op.dtype is not node.inputs[0].type.dtype
+
+
+def _run_ufunc(
+    op: Elementwise, reads: tuple[int, ...], write: int, target: int | None
+) -> Callable[[Slots], None]:
+    meaning = op.row.numpy
+
+    def run(slots: Slots) -> None:
+        out = None if target is None else slots[target]
+        # Rank 0 comes back as a scalar, which is no array to write to.
+        if out is None or not out.ndim or not out.flags.writeable:
+            slots[write] = np.asarray(meaning(*[slots[i] for i in reads]))
+        else:
+            slots[write] = meaning(*[slots[i] for i in reads], out=out)
+
+    return run
+
+
+def _run_op(op: Op, reads: tuple[int, ...], writes: tuple[int, ...]) -> Callable[[Slots], None]:
+    meaning = op.numpy
+    if isinstance(op, Constant):
+        content = op.value.array
+        return lambda slots: _put(slots, writes, (content,))
+
+    def run(slots: Slots) -> None:
+        operands: list[np.ndarray] = [slots[i] for i in reads]  # type: ignore[misc]
+        result = meaning(*operands)
+        _put(slots, writes, result if isinstance(result, tuple) else (result,))
+
+    return run
+
+
+def _run_with_regions(
+    node: Node, sizes: Mapping[str, int], reads: tuple[int, ...], writes: tuple[int, ...]
+) -> Callable[[Slots], None]:
+    def run(slots: Slots) -> None:
+        operands: list[np.ndarray] = [slots[i] for i in reads]  # type: ignore[misc]
+        _put(slots, writes, run_node(node, operands, sizes))
+
+    return run
+
+
+def _put(slots: Slots, writes: tuple[int, ...], results: Sequence[np.ndarray]) -> None:
+    for slot, result in zip(writes, results, strict=True):
+        slots[slot] = result

@@ -1,0 +1,105 @@
+"""What one kernel computes: the nodes of a fused region, or a single node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from irflow import dims
+from irflow.dims import Size
+from irflow.ir.attributes import DenseArray, has_symbols
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import Lowering, fields_of
+from irflow.ir.types import TensorType
+from irflow.ops import Broadcast, Constant, Convert, Elementwise, Reshape
+
+HEAVY = (Lowering.REDUCTION, Lowering.CONTRACTION)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A connected part of a graph that becomes one kernel.
+
+    Attributes:
+        name: of the kernel.
+        inputs: what is read from memory.
+        nodes: in order of definition.
+        outputs: what is written.
+        literals: those of the inputs whose content is known; they are not read from memory.
+    """
+
+    name: str
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+    literals: dict[Value, DenseArray] = field(default_factory=dict)
+
+    @classmethod
+    def of_node(cls, node: Node, name: str) -> Group:
+        """A node by itself."""
+        return cls(name, tuple(dict.fromkeys(node.inputs)), (node,), node.outputs)
+
+    @classmethod
+    def of_region(cls, region: Graph, name: str) -> Group:
+        """The nodes of a region."""
+        return cls(name, tuple(region.inputs), tuple(region), region.outputs)
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """The types of all values."""
+        made = [value.type for node in self.nodes for value in node.outputs]
+        return (*(value.type for value in self.inputs), *made)
+
+    def symbols(self) -> tuple[str, ...]:
+        """The names of all symbolic sizes in types and attributes."""
+        sizes = [size for type in self.types for size in type.shape]
+        for node in self.nodes:
+            for name in fields_of(type(node.op)):
+                sizes += _sizes_in(getattr(node.op, name))
+        return tuple(symbol.name for symbol in dims.shape_symbols(sizes))
+
+    def has_outputs_of_one_shape(self) -> bool:
+        return len({value.type.shape for value in self.outputs}) == 1
+
+    def is_flat(self) -> bool:
+        """Whether element `i` of every result, in row-major order, depends on elements `i` only."""
+        total = self.outputs[0].type.size
+        return all(self._is_flat_node(node, total) for node in self.nodes)
+
+    def _is_flat_node(self, node: Node, total: Size) -> bool:
+        if node.output.type.size != total and node.output.type.rank:
+            return False
+        match node.op:
+            case Elementwise() | Convert() | Reshape():
+                return True
+            case Constant():
+                return True
+            case Broadcast(_, axes):
+                return axes == () or node.inputs[0].type.shape == node.output.type.shape
+            case _:
+                return False
+
+    def anchors(self) -> tuple[Node, ...]:
+        """Reductions whose result is only read element by element: each fills its own accumulators."""
+        heavy = [node for node in self.nodes if node.op.lowering in HEAVY]
+        shape = self.outputs[0].type.shape
+        return tuple(
+            node
+            for node in heavy
+            if node.output.type.shape == shape and self._is_read_pointwise(node)
+        )
+
+    def _is_read_pointwise(self, anchor: Node) -> bool:
+        reached = set(anchor.outputs)
+        for node in self.nodes:
+            if reached.isdisjoint(node.inputs):
+                continue
+            if not isinstance(node.op, (Elementwise, Convert)):
+                return False
+            reached.update(node.outputs)
+        return not reached.isdisjoint(self.outputs)
+
+
+def _sizes_in(attribute: object) -> list[Size]:
+    if isinstance(attribute, tuple):
+        return [size for item in attribute for size in _sizes_in(item)]
+    return [attribute] if isinstance(attribute, dims.Dim) and has_symbols(attribute) else []

@@ -1,0 +1,188 @@
+"""From an optimised graph to a program."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from irflow.ir.attributes import DenseArray
+from irflow.ir.builder import Builder
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import Lowering
+from irflow.ir.types import TensorType
+from irflow.loops import Kernel, print_kernel
+from irflow.lowering.contraction import contraction_nest
+from irflow.lowering.group import HEAVY, Group
+from irflow.lowering.nest import Built, element_nest, own_nest
+from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
+from irflow.lowering.target import GENERIC, Target
+from irflow.ops import Constant, Reshape
+
+INLINED = ("call", "custom_vjp")
+FUSED = "fusion"
+
+
+def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> Program:
+    """The program of a checked graph.
+
+    Fused regions become one kernel each, other nodes one by themselves; reshapes become nothing. Calls that
+    are still there are inlined. Ops without loops become host steps.
+
+    Args:
+        graph: left as it is.
+        name: of the program.
+        target: the machine for which loops are cut.
+
+    Raises:
+        LoweringError: a fused region contains an op that has no element function.
+    """
+    if any(node.op.name in INLINED for node in graph):
+        graph = inline_calls(graph)
+    return _Lowering(graph, target, name).run()
+
+
+def inline_calls(graph: Graph) -> Graph:
+    """A copy in which the nodes of calls stand in their place."""
+    result = graph.copy()
+    for node in result:
+        if node.op.name in INLINED:
+            builder = Builder(result, before=node, location=node.location)
+            result.replace(node, builder.inline(inline_calls(node.regions[0]), node.inputs))
+    return result
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, target: Target, name: str) -> None:
+        self.graph = graph
+        self.target = target
+        self.name = name
+        self.buffers: list[Storage] = []
+        self.steps: list[Step] = []
+        self.numbers: dict[Value, int] = {}
+        self.constants: dict[DenseArray, int] = {}
+        self.kernels: dict[str, Kernel] = {}
+
+    def run(self) -> Program:
+        for position, value in enumerate(self.graph.inputs):
+            self.numbers[value] = self.add(Storage("input", value.type, position))
+        for node in self.graph:
+            self.node(node)
+        for position, value in enumerate(self.graph.outputs):
+            self.output(position, value)
+        symbols = tuple(sorted(symbol.name for symbol in self.graph.symbols))
+        buffers, steps = tuple(self.buffers), tuple(self.steps)
+        return Program(self.name, self.graph, buffers, steps, symbols)
+
+    # ------------------------------------------------------------------------------------- buffers
+
+    def add(self, storage: Storage) -> int:
+        self.buffers.append(storage)
+        return len(self.buffers) - 1
+
+    def number(self, value: Value) -> int:
+        """The buffer in which a value is found."""
+        if value not in self.numbers:
+            assert value.node is not None and isinstance(value.node.op, Constant), value
+            self.numbers[value] = self.constant(value.node.op.value, value.type)
+        return self.numbers[value]
+
+    def constant(self, content: DenseArray, type: TensorType) -> int:
+        if content not in self.constants:
+            self.constants[content] = self.add(Storage("constant", type, content=content))
+        return self.constants[content]
+
+    def fresh(self, value: Value) -> int:
+        """A new temporary for a result."""
+        self.numbers[value] = self.add(Storage("temporary", value.type))
+        return self.numbers[value]
+
+    def output(self, position: int, value: Value) -> None:
+        """Turn a temporary into an output, or copy what cannot be returned itself."""
+        number = self.number(value)
+        storage = Storage("output", value.type, position)
+        if self.buffers[number].kind == "temporary":
+            self.buffers[number] = storage
+        else:
+            self.steps.append(CopyStep(number, self.add(storage)))
+
+    # ----------------------------------------------------------------------------------------- steps
+
+    def node(self, node: Node) -> None:
+        if isinstance(node.op, Constant):
+            return
+        if isinstance(node.op, Reshape) and not _is_constant(node.inputs[0]):
+            self.numbers[node.output] = self.number(node.inputs[0])
+        elif node.op.name == FUSED:
+            self.region(node)
+        elif node.op.lowering in (Lowering.HOST, Lowering.REGION):
+            inputs = tuple(self.number(value) for value in node.inputs)
+            outputs = tuple(self.fresh(value) for value in node.outputs)
+            self.steps.append(HostStep(node, inputs, outputs))
+        else:
+            self.group(Group.of_node(node, node.op.name), node.inputs, node.outputs)
+
+    def region(self, node: Node) -> None:
+        (region,) = node.regions
+        group = Group.of_region(region, kernel_name(region))
+        self.group(group, node.inputs, node.outputs)
+
+    def group(
+        self, group: Group, operands: tuple[Value, ...], results: tuple[Value, ...]
+    ) -> None:
+        """One kernel for each shape among the outputs."""
+        outside = dict(zip(group.inputs, dict.fromkeys(operands), strict=False))
+        if len(group.inputs) == len(operands):
+            outside = dict(zip(group.inputs, operands, strict=True))
+        literals = {v: o.node.op.value for v, o in outside.items() if _is_constant(o)}
+        shapes = dict.fromkeys(value.type.shape for value in group.outputs)
+        for shape in shapes if group.nodes[0].op.lowering is not Lowering.NEST else [None]:
+            chosen = [
+                i for i, v in enumerate(group.outputs) if shape is None or v.type.shape == shape
+            ]
+            part = replace(
+                group, outputs=tuple(group.outputs[i] for i in chosen), literals=literals
+            )
+            self.kernel(part, outside, [results[i] for i in chosen])
+
+    def kernel(self, group: Group, outside: dict[Value, Value], results: list[Value]) -> None:
+        built = build(group, self.target)
+        read = [self.number(outside[v]) for v in group.inputs if v not in group.literals]
+        read += [
+            self.constant(content, buffer_type)
+            for content, buffer_type in zip(built.constants, _types(built), strict=True)
+        ]
+        outputs = tuple(self.fresh(value) for value in results)
+        self.steps.append(KernelStep(self.shared(built.kernel), tuple(read), outputs))
+
+    def shared(self, kernel: Kernel) -> Kernel:
+        """An equal kernel that is there already, or this one under a name of its own."""
+        text = print_kernel(replace(kernel, name=""))
+        if text not in self.kernels:
+            number = len(self.kernels)
+            self.kernels[text] = replace(kernel, name=f"{kernel.name}_{number}")
+        return self.kernels[text]
+
+
+def build(group: Group, target: Target) -> Built:
+    """The kernel of a group by the schedule that fits it."""
+    if group.nodes and group.nodes[0].op.lowering is Lowering.NEST:
+        return own_nest(group, target)
+    if any(node.op.lowering in HEAVY for node in group.nodes):
+        return contraction_nest(group, target) or element_nest(group, target)
+    return element_nest(group, target)
+
+
+def kernel_name(region: Graph) -> str:
+    """The names of the first few distinct ops of a region that say what it does."""
+    plain = ("constant", "broadcast", "elementwise", "convert", "reshape")
+    names = dict.fromkeys(node.op.name for node in region if node.op.name not in plain)
+    return "_".join([*list(names)[:3], "fused"])
+
+
+def _is_constant(value: Value) -> bool:
+    return value.node is not None and isinstance(value.node.op, Constant)
+
+
+def _types(built: Built) -> list[TensorType]:
+    count = len(built.constants)
+    buffers = built.kernel.inputs[len(built.kernel.inputs) - count :]
+    return [TensorType(buffer.dtype, buffer.shape) for buffer in buffers]

@@ -1,0 +1,140 @@
+"""Loop nests for groups of nodes: over the output elements, or written by the op itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from irflow.dims import Size
+from irflow.ir.attributes import DenseArray
+from irflow.ir.graph import Value
+from irflow.ir.op import Lowering
+from irflow.loops import (
+    Buffer,
+    Expr,
+    Kernel,
+    Load,
+    LoopKind,
+    simplify,
+    unroll,
+)
+from irflow.lowering.element import ElementContext, Extent, Index, narrowed, widened
+from irflow.lowering.group import Group
+from irflow.lowering.scopes import ScopedBuilder
+from irflow.lowering.target import Target
+from irflow.lowering.vectorize import vectorize
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A kernel and the constants it takes behind the inputs of its group."""
+
+    kernel: Kernel
+    constants: tuple[DenseArray, ...]
+
+
+class NestContext(ElementContext):
+    """Where one kernel is written: its buffers, its builder, and the outputs.
+
+    Args:
+        group: what to compute.
+        target: the machine.
+        is_flat: whether all tensors are addressed by one index.
+    """
+
+    def __init__(self, group: Group, target: Target, is_flat: bool = False) -> None:
+        self.group = group
+        builder = ScopedBuilder(group.symbols())
+        read = [value for value in group.inputs if value not in group.literals]
+        inputs = {v: _buffer(builder, f"x{i}", v, is_flat) for i, v in enumerate(read)}
+        super().__init__(inputs, builder, target, is_flat, group.literals)
+        self.inputs = tuple(inputs.values())
+        self.outputs = tuple(
+            _buffer(builder, f"y{i}", v, is_flat) for i, v in enumerate(group.outputs)
+        )
+        for type in group.types:
+            self.note_sizes(*type.shape)
+
+    def finish(self) -> Built:
+        """The kernel, with its schedule carried out."""
+        inputs = (*self.inputs, *self.constants.values())
+        kernel = self.builder.kernel(self.group.name, inputs, self.outputs)
+        kernel = simplify(vectorize(unroll(kernel), self.target))
+        return Built(kernel, tuple(self.constants))
+
+    # --------------------------------------------------------------------------- for `Op.nest`
+
+    def for_each(
+        self, shape: Sequence[Extent], body: Callable[[Sequence[Expr]], None]
+    ) -> None:
+        """Run `body` for every index below `shape`, in row-major order."""
+        with self.loops(shape) as index:
+            body(list(index))
+
+    def store(self, output: int, index: Index, value: Expr) -> None:
+        """Write one element of an output."""
+        buffer = self.outputs[output]
+        place = [self.index(part) for part in index]
+        self.builder.store(buffer, place, narrowed(self.builder.let(value), buffer.dtype))
+
+    def load_output(self, output: int, index: Index) -> Expr:
+        """What was written to an output before."""
+        place = tuple(self.index(part) for part in index)
+        return self.builder.let(widened(Load(self.outputs[output], place)), "old")
+
+    def if_(self, condition: Expr, body: Callable[[], None]) -> None:
+        """Run `body` if `condition` holds."""
+        with self.builder.if_(self.let(condition)):
+            body()
+
+    # ------------------------------------------------------------------------------- schedules
+
+    def store_outputs(self, index: Index) -> None:
+        """Compute every output at `index`, then write them."""
+        values = [self.at(value, index) for value in self.group.outputs]
+        place = [self.index(part) for part in index]
+        for buffer, value in zip(self.outputs, values, strict=True):
+            self.builder.store(buffer, place, narrowed(value, buffer.dtype))
+
+
+def _buffer(builder: ScopedBuilder, name: str, value: Value, is_flat: bool) -> Buffer:
+    shape = value.type.shape
+    if is_flat and shape:
+        shape = (value.type.size,)
+    return Buffer(builder.unique(name), value.type.dtype, shape)
+
+
+def element_nest(group: Group, target: Target) -> Built:
+    """Loops over the output axes, the innermost in vectors; one store an output."""
+    context = NestContext(group, target, is_flat=group.is_flat())
+    shape = context.outputs[0].shape
+    with ExitStack() as stack:
+        context.store_outputs(
+            [
+                stack.enter_context(context.one_loop(size, kind, "i"))
+                for size, kind in zip(shape, loop_kinds(shape), strict=True)
+            ]
+        )
+    return context.finish()
+
+
+def loop_kinds(shape: Sequence[Size]) -> list[LoopKind]:
+    """Vectors along the last axis that is longer than 1, threads along the first of several."""
+    kinds = [LoopKind.SERIAL] * len(shape)
+    wide = [axis for axis, size in enumerate(shape) if size != 1]
+    if len(wide) > 1:
+        kinds[wide[0]] = LoopKind.PARALLEL
+    if wide:
+        kinds[wide[-1]] = LoopKind.VECTOR
+    return kinds
+
+
+def own_nest(group: Group, target: Target) -> Built:
+    """The nest that an op writes itself."""
+    (node,) = group.nodes
+    assert node.op.lowering is Lowering.NEST
+    context = NestContext(group, target)
+    inputs = [context.load(value) for value in node.inputs]
+    node.op.nest(context, inputs, context.outputs)
+    return context.finish()

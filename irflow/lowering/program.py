@@ -1,0 +1,147 @@
+"""A program: numbered buffers and the steps that fill them, in order.
+
+It is what remains of a graph: kernels in the loop IR, ops that run on the host, and copies. A backend that
+receives programs prints the kernels in its language and runs the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from irflow import dims
+from irflow.ir.attributes import DenseArray
+from irflow.ir.graph import Graph, Node
+from irflow.ir.types import TensorType
+from irflow.loops import Kernel, print_kernel
+from irflow.lowering.memory import Interval, Layout, plan
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """One buffer of a program.
+
+    Attributes:
+        kind: `"input"`, `"output"`, `"constant"` or `"temporary"`.
+        type: what it holds; steps may see the same elements under another shape.
+        position: which input or output it is.
+        content: of a constant.
+    """
+
+    kind: str
+    type: TensorType
+    position: int = 0
+    content: DenseArray | None = None
+
+    def __str__(self) -> str:
+        place = f" {self.position}" if self.kind in ("input", "output") else ""
+        return f"{self.kind}{place} {self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStep:
+    """Run a kernel on buffers, given by number in the order of its parameters."""
+
+    kernel: Kernel
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{_list(self.outputs)} = kernel @{self.kernel.name}({_list(self.inputs)})"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep:
+    """Run a node by its NumPy meaning, outside of generated code."""
+
+    node: Node
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{_list(self.outputs)} = host {self.node.op.name}({_list(self.inputs)})"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStep:
+    """Copy the elements of a buffer: an output that is an input, a constant or another output."""
+
+    source: int
+    target: int
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return (self.source,)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return (self.target,)
+
+    def __str__(self) -> str:
+        return f"{_list(self.outputs)} = copy({_list(self.inputs)})"
+
+
+Step = KernelStep | HostStep | CopyStep
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(f"b{number}" for number in numbers)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Buffers and steps.
+
+    Attributes:
+        name: of the function.
+        graph: what was lowered; its inputs and outputs say what is taken and returned.
+        buffers: all memory, by number.
+        steps: in the order they run.
+        symbols: names of the sizes that are known at the call only, sorted.
+    """
+
+    name: str
+    graph: Graph
+    buffers: tuple[Storage, ...]
+    steps: tuple[Step, ...]
+    symbols: tuple[str, ...]
+
+    def kernels(self) -> Iterator[Kernel]:
+        """Each kernel once, in the order of its first use."""
+        steps = (step for step in self.steps if isinstance(step, KernelStep))
+        yield from {step.kernel.name: step.kernel for step in steps}.values()
+
+    def numbers(self, kind: str) -> list[int]:
+        """The buffers of one kind."""
+        return [number for number, b in enumerate(self.buffers) if b.kind == kind]
+
+    def output_numbers(self) -> list[int]:
+        """The output buffers in the order of the outputs."""
+        return sorted(self.numbers("output"), key=lambda number: self.buffers[number].position)
+
+    def lifetimes(self) -> dict[int, tuple[int, int]]:
+        """For each temporary, the first and the last step that touch it."""
+        found: dict[int, tuple[int, int]] = {}
+        for time, step in enumerate(self.steps):
+            for number in (*step.inputs, *step.outputs):
+                if self.buffers[number].kind == "temporary":
+                    found[number] = (found.get(number, (time, time))[0], time)
+        return found
+
+    def layout(self, sizes: Mapping[str, int]) -> Layout:
+        """Where temporaries lie, for given sizes."""
+        return plan(
+            {
+                number: Interval(first, last, dims.evaluate(self.buffers[number].type.nbytes, sizes))
+                for number, (first, last) in self.lifetimes().items()
+            }
+        )
+
+    def __str__(self) -> str:
+        """The listing `"loops"`."""
+        sizes = f" sizes {', '.join(self.symbols)}" if self.symbols else ""
+        lines = [f"program @{self.name}{sizes} {{"]
+        lines += [f"  b{number}: {storage}" for number, storage in enumerate(self.buffers)]
+        lines += [f"  {step}" for step in self.steps]
+        kernels = [print_kernel(kernel) for kernel in self.kernels()]
+        return "\n".join([*lines, "}\n", *kernels])

@@ -1,0 +1,318 @@
+"""Kernels printed as LLVM IR: NumPy = interpreter = machine code."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irflow import dims, dtypes, scalars
+from irflow.dtypes import DType
+from irflow.errors import LoweringError, UnsupportedError
+from irflow.loops import (
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Kernel,
+    Load,
+    LoopKind,
+    NestBuilder,
+    Select,
+    convert,
+    integer,
+    interpret,
+    unroll,
+)
+from irflow.loops.interpret import fresh
+from irflow.scalars import ROWS, Scalar
+from irflow_llvm.emit import emit_kernel, emit_module, parallel_loop
+from irflow_llvm.engine import Engine, assembly, object_code, optimized
+from tests.irflow.loops import kernels
+from tests.irflow.loops.kernels import Sample
+
+REAL_TYPES = [d for d in dtypes.ALL if d.kind != "complex"]
+FLOATS = [dtypes.f32, dtypes.f64]
+
+
+def run(kernel: Kernel, inputs: Sequence[np.ndarray], level: int = 2) -> list[np.ndarray]:
+    """Compile a kernel and call it through ctypes."""
+    sizes = dims.solve(
+        (b.name, b.shape, a.shape) for b, a in zip(kernel.inputs, inputs, strict=True)
+    )
+    outputs = [fresh(b, sizes) for b in kernel.outputs]
+    engine = Engine(emit_kernel(unroll(kernel), linkage=""), level)
+    arguments = [ctypes.c_void_p(a.ctypes.data) for a in (*inputs, *outputs)]
+    arguments += [ctypes.c_int64(sizes[v.name]) for v in kernel.sizes]
+    ctypes.CFUNCTYPE(None)(engine.address(kernel.name))(*arguments)
+    return outputs
+
+
+@pytest.mark.parametrize("make", kernels.NATIVE, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("level", [0, 2])
+def test_kernels_by_hand(make: Callable[[], Sample], level: int) -> None:
+    sample = make()
+    (actual,) = run(sample.kernel, sample.inputs, level)
+    (expected,) = sample.outputs
+    assert actual.dtype == expected.dtype
+    tolerance = 1e-5 if make in (kernels.matmul, kernels.vector_matmul) else 0.0
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_the_order_of_a_sum_is_that_of_the_loop() -> None:
+    x, y = Buffer("x", dtypes.f32, (1000,)), Buffer("y", dtypes.f32, ())
+    nest = NestBuilder()
+    total = nest.alloc(dtypes.f32, ())
+    nest.store(total, (), Const(0.0, dtypes.f32))
+    with nest.loop("i", 1000, LoopKind.VECTOR) as i:
+        product = Load(x, (i,)) * Load(x, (i,))
+        nest.store(total, (), Load(total, ()) + product)
+    nest.store(y, (), Load(total, ()))
+    kernel = nest.kernel("dot", [x], [y])
+    array = kernels.numbers(1000)
+    (actual,) = run(kernel, [array])
+    (expected,) = interpret(kernel, [array])
+    assert actual == expected
+    assert "fmuladd" not in optimized(emit_kernel(kernel, linkage=""))
+
+
+# ------------------------------------------------------------------------------------------ scalars
+
+
+def special_values(dtype: DType) -> list[float | int | bool]:
+    if dtype is dtypes.bool_:
+        return [False, True]
+    if dtype.is_integer:
+        info = np.iinfo(dtype.numpy)
+        small = [0, 1, 2, 3, 7, 31, 40, 100, int(info.max), int(info.max) - 1]
+        return small + [-1, -2, -7, int(info.min), int(info.min) + 1] * (dtype.kind == "int")
+    finite = [0.0, 1e-30, 1e-3, 0.1, 0.49, 0.5, 1.0, 1.5, 2.5, 3.0, 7.7, 12.0, 88.0, 1e4, 1e30]
+    return [*finite, *(-x for x in finite), np.inf, -np.inf, np.nan]
+
+
+def operands(row: Scalar, dtype: DType) -> list[np.ndarray]:
+    """All combinations of special values."""
+    types = [dtypes.bool_ if row.selects and k == 0 else dtype for k in range(row.arity)]
+    with np.errstate(all="ignore"):
+        values = [np.array(special_values(t)).astype(t.numpy) for t in types]
+    if row.name in ("left_shift", "right_shift", "power") and dtype.is_integer:
+        values[1] = values[1][values[1] >= 0]
+    return [np.ascontiguousarray(g.reshape(-1)) for g in np.meshgrid(*values)]
+
+
+def ordinal(array: np.ndarray) -> np.ndarray:
+    """Floats as integers in the same order, so that neighbours differ by 1."""
+    bits = array.view({4: np.int32, 8: np.int64}[array.itemsize]).astype(object)
+    lowest = -(2 ** (8 * array.itemsize - 1))
+    return np.where(bits < 0, lowest - bits, bits)
+
+
+def ulps(actual: np.ndarray, expected: np.ndarray) -> float:
+    """The largest distance; NaN equals NaN, and the zeros equal each other."""
+    both_nan = np.isnan(actual) & np.isnan(expected)
+    distance = np.abs(ordinal(actual) - ordinal(expected))
+    distance = np.where(both_nan, 0, distance)
+    return float(distance.max(initial=0))
+
+
+def accepted(dtype_list: Sequence[DType]) -> list[tuple[Scalar, DType]]:
+    kinds = scalars.KINDS
+    return [(r, d) for r in ROWS.values() for d in dtype_list if d.kind in kinds[r.accepts]]
+
+
+# Where the last bits of a result near zero depend on the order of operations.
+ABSOLUTE = {"lgamma": 1e-6, "digamma": 2e-6}
+
+
+@pytest.mark.parametrize(("row", "dtype"), accepted(FLOATS), ids=str)
+def test_rows_on_floats(row: Scalar, dtype: DType) -> None:
+    inputs = operands(row, dtype)
+    expected = np.asarray(row.numpy(*inputs))
+    (actual,) = run(kernels.row_kernel(row, dtype, row.arity), inputs)
+    if expected.dtype == np.bool_:
+        np.testing.assert_array_equal(actual, expected)
+        return
+    if row.name in ABSOLUTE:
+        far = ~np.isclose(actual, expected, rtol=0, atol=ABSOLUTE[row.name])
+        actual, expected = actual[far], expected[far]
+    assert ulps(actual, expected) <= 4
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    accepted([d for d in REAL_TYPES if d.is_integer or d is dtypes.bool_]),
+    ids=str,
+)
+def test_rows_on_integers_and_bools(row: Scalar, dtype: DType) -> None:
+    inputs = operands(row, dtype)
+    (actual,) = run(kernels.row_kernel(row, dtype, row.arity), inputs)
+    np.testing.assert_array_equal(actual, row.numpy(*inputs))
+
+
+@pytest.mark.parametrize("dtype", [dtypes.f16, dtypes.bf16], ids=str)
+@pytest.mark.parametrize(
+    "name", ["add", "multiply", "divide", "maximum", "floor", "sqrt", "less", "where", "tanh"]
+)
+def test_rows_on_16_bit_floats(name: str, dtype: DType) -> None:
+    row = ROWS[name]
+    inputs = operands(row, dtype)
+    (actual,) = run(kernels.row_kernel(row, dtype, row.arity), inputs)
+    expected = np.asarray(row.numpy(*inputs)).astype(np.float64)
+    tolerance = dtype.epsilon if name == "tanh" else 0.0
+    np.testing.assert_allclose(actual.astype(np.float64), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("source", REAL_TYPES, ids=str)
+@pytest.mark.parametrize("target", REAL_TYPES, ids=str)
+def test_casts(source: DType, target: DType) -> None:
+    values = special_values(source)
+    if source.is_float:
+        values += [1e9, -1e9, 255.7, 65504.0, 65519.0, 65520.0, 2.0**63, -(2.0**63), 1e-7, 6e-8]
+        values += [1 + 2**-11 + 2**-40, 1 + 2**-8 - 2**-30, 2.0**31 - 0.5]
+    with np.errstate(all="ignore"):
+        array = np.array(values).astype(source.numpy)
+    (actual,) = run(kernels.cast_kernel(source, target), [array])
+    expected = convert(array, target)
+    if target.is_float:
+        actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder"])
+def test_division_by_a_literal(name: str) -> None:
+    array = np.array([-8, -7, -1, 0, 1, 7, 8, np.iinfo(np.int64).min])
+    for divisor in (1, 4, 7, -3, 0, -1):
+        kernel = kernels.expression_kernel(
+            lambda x, divisor=divisor: ROWS[name](x, divisor), dtypes.i64
+        )
+        (actual,) = run(kernel, [array])
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(actual, ROWS[name].numpy(array, np.int64(divisor)))
+
+
+# ---------------------------------------------------------------------------------- random programs
+
+EXACT = ["add", "subtract", "multiply", "divide", "maximum", "minimum", "floor", "negative", "sqrt"]
+WRAPPING = ["add", "subtract", "multiply", "floor_divide", "remainder", "minimum", "bitwise_xor"]
+
+
+@st.composite
+def expressions(draw: st.DrawFn, variables: Sequence[Expr], depth: int) -> Expr:
+    """An expression of the type of the first variable, made of rows exact on every machine."""
+    like = variables[0].dtype
+    if depth == 0 or draw(st.booleans()):
+        number = draw(st.integers(-3, 3))
+        literal = Const(float(number) if like.is_float else number, like)
+        return draw(st.sampled_from([*variables, literal]))
+    parts = expressions(variables, depth - 1)
+    if draw(st.integers(0, 4)) == 0:
+        return Select(draw(parts) < draw(parts), draw(parts), draw(parts))
+    if draw(st.integers(0, 4)) == 0:
+        through = dtypes.i16 if like.is_float else dtypes.f64
+        return Cast(like, Cast(through, draw(parts)))
+    row = ROWS[draw(st.sampled_from(EXACT if like.is_float else WRAPPING))]
+    return row(*(draw(parts) for _ in range(row.arity)))
+
+
+@given(st.data(), st.sampled_from([dtypes.f32, dtypes.f64, dtypes.i32, dtypes.i64]))
+def test_random_expressions(data: st.DataObject, dtype: DType) -> None:
+    kernel = kernels.expression_kernel(lambda x, y: data.draw(expressions([x, y], 4)), dtype, dtype)
+    values = [0, 1, -1, 2, 5, -9, 100, 12345]
+    x, y = (np.ascontiguousarray(g.reshape(-1)) for g in np.meshgrid(*[np.array(values)] * 2))
+    inputs = [x.astype(dtype.numpy), y.astype(dtype.numpy)]
+    (actual,) = run(kernel, inputs)
+    (expected,) = interpret(kernel, inputs)
+    np.testing.assert_array_equal(actual, expected)
+
+
+# ------------------------------------------------------------------------------------ the interface
+
+
+def test_text_is_deterministic() -> None:
+    made = [make().kernel for make in kernels.NATIVE]
+    again = [make().kernel for make in kernels.NATIVE]
+    assert emit_module(map(unroll, made)) == emit_module(map(unroll, again))
+
+
+def test_a_range_of_the_parallel_loop() -> None:
+    sample = kernels.row_sum()
+    loop = parallel_loop(sample.kernel)
+    assert loop is not None
+    assert loop.kind is LoopKind.PARALLEL
+    engine = Engine(emit_kernel(sample.kernel, split=True, linkage=""))
+    output = np.zeros(4, np.float32)
+    function = ctypes.CFUNCTYPE(None)(engine.address("row_sum"))
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*sample.inputs, output)]
+    function(*pointers, *map(ctypes.c_int64, (4, 1, 3)))
+    expected = sample.outputs[0] * [0, 1, 1, 0]
+    np.testing.assert_array_equal(output, expected.astype(np.float32))
+
+
+def test_only_kernels_with_one_parallel_loop_are_cut() -> None:
+    with pytest.raises(LoweringError, match="has no single parallel loop to cut"):
+        emit_kernel(kernels.collatz().kernel, split=True)
+
+
+def test_extra_text_may_call_kernels_and_declare_what_they_need() -> None:
+    kernel = kernels.row_kernel(ROWS["exp"], dtypes.f32, 1, size=3)
+    extra = """
+declare float @expf(float)
+define void @entry(ptr %x, ptr %y) {
+  call void @row_exp(ptr %x, ptr %y)
+  ret void
+}
+"""
+    engine = Engine(emit_module([kernel], extra))
+    x, y = np.array([0, 1, 2], np.float32), np.zeros(3, np.float32)
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (x, y)]
+    ctypes.CFUNCTYPE(None)(engine.address("entry"))(*pointers)
+    np.testing.assert_allclose(y, np.exp(x), rtol=1e-6)
+    with pytest.raises(LoweringError, match="no compiled function 'other'"):
+        engine.address("other")
+
+
+def test_listings() -> None:
+    text = emit_kernel(kernels.transpose().kernel, linkage="")
+    assert "transpose" in assembly(text)
+    assert object_code(text)[:4] == b"\x7fELF"
+    assert "vector.body" in optimized(text)
+
+
+def test_what_llvm_rejects_is_shown_with_its_line() -> None:
+    with pytest.raises(LoweringError) as caught:
+        Engine("define void @f() {\n  ret i32 %missing\n}\n")
+    assert "LLVM rejects the code of a kernel" in str(caught.value)
+    assert "ret i32 %missing" in str(caught.value)
+
+
+def test_threads_and_complex_numbers_are_not_supported() -> None:
+    with pytest.raises(UnsupportedError, match="no barriers between threads"):
+        emit_kernel(kernels.block_sum().kernel)
+    with pytest.raises(UnsupportedError, match="has no complex64"):
+        emit_kernel(kernels.row_kernel(ROWS["exp"], dtypes.complex64, 1))
+
+
+def test_a_prefetch_may_lie_outside() -> None:
+    x, y = Buffer("x", dtypes.f32, (4,)), Buffer("y", dtypes.f32, (4,))
+    nest = NestBuilder()
+    with nest.loop("i", 4) as i:
+        nest.let(Load(x, (i + 100,), hint="prefetch"))
+        nest.store(y, (i,), Load(x, (i,), hint="stream"), hint="stream")
+    kernel = nest.kernel("copy", [x], [y])
+    text = emit_kernel(kernel)
+    assert "@llvm.prefetch.p0(ptr %t" in text
+    assert text.count("!nontemporal") == 2
+    array = kernels.numbers(4)
+    np.testing.assert_array_equal(run(kernel, [array])[0], array)
+    np.testing.assert_array_equal(interpret(kernel, [array])[0], array)
+
+
+def test_a_register_buffer_must_fit() -> None:
+    y = Buffer("y", dtypes.f32, (1,))
+    nest = NestBuilder()
+    big = nest.alloc(dtypes.f32, (2**20,))
+    nest.store(y, (integer(0),), Load(big, (integer(0),)))
+    with pytest.raises(UnsupportedError, match="too large"):
+        emit_kernel(nest.kernel("big", [], [y]))
