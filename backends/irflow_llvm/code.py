@@ -177,7 +177,9 @@ class Code:
         lanes = args[0].lanes
         returns = register_type(result, lanes)
         types = ", ".join(a.type for a in args)
-        self.symbols.setdefault(symbol, f"declare {returns} @{symbol}({_with(types, extra, 0)})")
+        # No function called here has an effect, so LLVM may move calls out of loops.
+        text = f"declare {returns} @{symbol}({_with(types, extra, 0)}) nounwind willreturn memory(none)"
+        self.symbols.setdefault(symbol, text)
         values = _with(", ".join(a.typed for a in args), extra, 1)
         return self.put(f"call {returns} @{symbol}({values})", result, lanes)
 

@@ -56,13 +56,28 @@ def _explain(text: str, message: str) -> LoweringError:
 
 
 def optimize(module: Any, machine: Any, level: int = LEVEL) -> None:
-    """Run LLVM's standard pipeline, with loop vectorisation, on a module."""
+    """Run LLVM's standard pipeline, with loop vectorisation, on a module.
+
+    Level 1 is for code that has its vectors already: it moves register buffers into registers and
+    tidies branches, in a fraction of the time.
+    """
+    if level == 1:
+        _quick(module, machine)
+        return
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = level >= 2
     options.slp_vectorization = level >= 2
     options.loop_interleaving = level >= 2
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
+
+
+def _quick(module: Any, machine: Any) -> None:
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
+    manager = llvm.create_new_module_pass_manager()
+    manager.add_sroa_pass()
+    manager.add_simplify_cfg_pass()
+    manager.run(module, builder)
 
 
 def compiled(text: str, level: int = LEVEL, machine: Any = None) -> Any:

@@ -98,17 +98,18 @@ class LlvmExecutable(Executable):
 
     Args:
         program: lowered code.
-        options: the level is LLVM's too.
+        options: how hard LLVM tries.
     """
 
     def __init__(self, program: Program, options: CompileOptions) -> None:
         super().__init__(program.graph)
         self.program = program
-        self.level = options.level
+        # Lowering has made the vectors, so LLVM's own search for them is left to the highest level.
+        self.level = 2 if options.level >= 3 else 1
         self._parts = segments(program)
         self.text = emit_module(program.kernels(), entry_text(self._parts, program.symbols))
         # Held, since the machine code lives as long as the engine.
-        self._engine = engine_for(self.text, options.level)
+        self._engine = engine_for(self.text, self.level)
         self._functions = {
             part.name: _PROTOTYPE(self._engine.address(part.name))
             for part in self._parts
@@ -186,9 +187,7 @@ class LlvmExecutable(Executable):
         return engine.object_code(self.text, self.level)
 
 
-def run_host(
-    step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[str, int]
-) -> None:
+def run_host(step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[str, int]) -> None:
     """Run a node by its NumPy meaning and write its results into their buffers."""
     operands = [
         memory[number].reshape(concrete(value.type, sizes))

@@ -35,7 +35,7 @@ _SELF_TEST = """\
 graph @self_test(%x: f32[n, 8], %w: f32[8, 4]) -> f32[n, 4], f32[] where 1 <= n <= 64 {
   %0 = matmul %x, %w : f32[n, 4]
   %1 = elementwise<tanh> %0 : f32[n, 4]
-  %2 = elementwise<mul> %1, %1 : f32[n, 4]
+  %2 = elementwise<multiply> %1, %1 : f32[n, 4]
   %3 = reduce<add, axes=(0, 1)> %2 : f32[]
   return %1, %3
 }

@@ -30,7 +30,7 @@ _EXAMPLES = """\
   irflow run model.py:forward --input "x=[[1, 2], [3, 4]]" --input w=weights.npz:dense
 
 Values of parameters that a container holds need no --input. Sizes that no input decides are chosen,
-and printed. Files are read without pickles; an array of bfloat16 stands in a file as two raw bytes an element.
+and printed. Files are read without pickles; bfloat16 stands in them as two raw bytes an element.
 Exit codes: 0 done, 1 compiling or running failed, 2 wrong command line.
 """
 

@@ -37,8 +37,8 @@ def verify(
 ) -> Verification:
     """Compare what an executable computes with what its traced graph means.
 
-    A result may be as far from an evaluation in f64 as the reference's, times a small factor, plus a
-    few units in the last place; integers and bools must agree.
+    A result may be as far from an evaluation in f64 as the reference's, times a small factor, plus
+    a few units in the last place; integers and bools must agree.
 
     Args:
         executable: takes what `reference` takes.

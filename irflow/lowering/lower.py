@@ -15,10 +15,12 @@ from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
 from irflow.lowering.target import GENERIC, Target
-from irflow.ops import Constant, Reshape
+from irflow.ops import Constant
 
 INLINED = ("call", "custom_vjp")
 FUSED = "fusion"
+ALIASES = ("reshape", "stop_gradient")
+"""Ops whose result is the memory of their operand."""
 
 
 def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> Program:
@@ -109,7 +111,7 @@ class _Lowering:
     def node(self, node: Node) -> None:
         if isinstance(node.op, Constant):
             return
-        if isinstance(node.op, Reshape) and not _is_constant(node.inputs[0]):
+        if node.op.name in ALIASES and not _is_constant(node.inputs[0]):
             self.numbers[node.output] = self.number(node.inputs[0])
         elif node.op.name == FUSED:
             self.region(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -126,7 +127,14 @@ def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
 
 def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Parts along an axis: that many equal ones, or cut at the given positions."""
-    return list(ops.split(as_tensor(x), indices_or_sections, axis))
+    tensor = as_tensor(x)
+    at = normalize_axis(axis, tensor.ndim)
+    if isinstance(indices_or_sections, int):
+        return list(ops.split(tensor, indices_or_sections, at))
+    size = int(tensor.shape[at])
+    cuts = [0, *(slice(None, i).indices(size)[1] for i in indices_or_sections), size]
+    bounds = itertools.pairwise(cuts)
+    return [cast(Tensor, ops.slice_axis(tensor, at, low, max(low, high))) for low, high in bounds]
 
 
 def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
@@ -175,7 +183,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     pairs = _pad_pairs(pad_width, tensor.ndim)
     if mode == "constant":
         fill = as_tensor(constant_values).astype(tensor.dtype)
-        return cast(Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], fill))
+        return cast(Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], None, fill))
     if mode not in ("edge", "reflect"):
         raise UsageError(f"pad: mode {mode!r}", facts=[("known", "constant, edge, reflect")], location=user_location())
     for axis, (before, after) in enumerate(pairs):

@@ -4,8 +4,8 @@ Integers, uniforms and Bernoulli draws are exact: each is an integer, or an inte
 two that the dtype represents. Normals are as exact as the backend's `log` and `sqrt`.
 
 A key is `u32[2]`. The last word of Philox's counter tells what blocks are used for, so that no two
-uses of a key meet: 0 for draws, whose counter is `(0, 0)`; `SPLIT` for new keys, with `(0, 1)`; `FOLD`
-for keys with data, with `(data, 2)`.
+uses of a key meet: 0 for draws, whose counter is `(0, 0)`; `SPLIT` for new keys, with `(0, 1)`;
+`FOLD` for keys with data, with `(data, 2)`.
 """
 
 from __future__ import annotations

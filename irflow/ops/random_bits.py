@@ -90,9 +90,9 @@ def _row_product(context: Any, x: Any, factor: int) -> tuple[Any, Any]:
 class RandomBits(Op):
     """Uniform u32 words of the given shape, from a key `u32[2]` and a counter `u32[2]`.
 
-    The layout is permanent. Of `n` elements in row-major order, with `q = ceil(n / 4)`, element `i` is
-    word `i // q` of block `i % q`. The counter of block `b` is `(b mod 2**32, b // 2**32, counter[0],
-    counter[1])`. Without derivative. An empty shape gives no words.
+    The layout is permanent. Of `n` elements in row-major order, with `q = ceil(n / 4)`, element `i`
+    is word `i // q` of block `i % q`. The counter of block `b` is `(b mod 2**32, b // 2**32,
+    counter[0], counter[1])`. Without derivative. An empty shape gives no words.
     """
 
     shape: Shape
@@ -162,7 +162,7 @@ def _pick(number: Any, words: Sequence[Any]) -> Any:
 def random_bits(
     key: GraphOperand, shape: Sequence[Any], counter: GraphOperand | None = None
 ) -> Any:
-    """Uniform u32 words of the given shape from a key `u32[2]`; the counter is `(0, 0)` by default."""
+    """Uniform u32 words of a shape, from a key `u32[2]`; the counter is `(0, 0)` by default."""
     if counter is None:
         counter = key.constant(np.zeros(2, np.uint32))
     return key.emit(RandomBits(tuple(shape)), [key, counter])[0]

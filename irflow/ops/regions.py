@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from irflow import dtypes
+from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.errors import GradientError, ShapeError
 from irflow.ir.builder import Builder
@@ -58,8 +58,8 @@ class StopGradient(Op):
 class Inlinable(Op):
     """An op that means its only region, applied to the operands.
 
-    Symbolic sizes of the region's inputs stand for the operands' sizes. Differentiation and inlining
-    put the nodes of the region in the op's place.
+    Symbolic sizes of the region's inputs stand for the operands' sizes. Differentiation and
+    inlining put the nodes of the region in the op's place.
     """
 
     lowering: ClassVar[Lowering] = Lowering.REGION
@@ -109,8 +109,8 @@ class Fusion(Inlinable):
 class CustomVjp(Op):
     """A function with a gradient of the user's own, in three regions.
 
-    `primal`: inputs to outputs. `forward`: inputs to outputs, then residuals. `backward`: residuals,
-    then cotangents of the float outputs, to cotangents of the float inputs. Forward and backward
+    `primal`: inputs to outputs. `forward`: inputs to outputs, then residuals. `backward`:
+    residuals, then cotangents of the float outputs, to cotangents of the float inputs. The latter two
     take the place of the primal under differentiation in reverse; there is no forward mode.
     """
 

@@ -300,7 +300,7 @@ def windows(
     strides: Sequence[int] | None = None,
     dilations: Sequence[int] | None = None,
 ) -> Any:
-    """The windows `[N, *out, *window, C]` of `x[N, *spatial, C]`; strides, dilations default to 1."""
+    """The windows `[N, *out, *window, C]` of `x[N, *spatial, C]`; neighbours by default."""
     ones = (1,) * len(window)
     op = Windows(tuple(window), tuple(strides or ones), tuple(dilations or ones))
     return x.emit(op, [x])[0]

@@ -106,13 +106,13 @@ def _dot_general(x, y, lhs_contract, rhs_contract, lhs_batch, rhs_batch):
 
 def _scatter(kind):
     def scatter(x, index, updates):
-        return ops.scatter(x, inp.expand_dims(index, -1), updates, kind)
+        return ops.scatter(irf.asarray(x), inp.expand_dims(index, -1), updates, kind)
 
     return scatter
 
 
 def _dynamic_slice(x, start, sizes):
-    return ops.dynamic_slice(x, inp.astype(start, "i64"), tuple(sizes))
+    return ops.dynamic_slice(irf.asarray(x), inp.astype(start, "i64"), tuple(sizes))
 
 
 def _moments(x, axes):
@@ -185,7 +185,7 @@ def _mlp_loss(x, w1, b1, w2, b2, labels):
 
 
 def _gather_nd(x, index):
-    return ops.gather(x, index)
+    return ops.gather(irf.asarray(x), irf.asarray(index))
 
 
 ELEMENTWISE = """
@@ -194,7 +194,7 @@ ELEMENTWISE = """
     logaddexp where clip
 """.split()
 SAME = """
-    sum mean prod max min var std argmax matmul einsum outer reshape transpose expand_dims squeeze
+    sum mean prod max min var std argmax matmul outer reshape transpose expand_dims squeeze
     broadcast_to flip roll tile repeat tril triu moveaxis take take_along_axis
 """.split()
 ACTIVATIONS = """
@@ -207,6 +207,7 @@ OPS = {
     **{name: getattr(nn, name) for name in ACTIVATIONS},
     "rsqrt": _row("rsqrt"),
     "erf": _row("erf"),
+    "einsum": lambda *x, equation: inp.einsum(equation, *x),
     "tensordot": lambda x, y, axes: inp.tensordot(x, y, axes),
     "dot_general": _dot_general,
     "concatenate": lambda *x, axis: inp.concatenate(x, axis),

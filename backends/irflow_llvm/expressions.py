@@ -1,0 +1,251 @@
+"""Expressions and memory accesses as LLVM instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from irflow import dtypes
+from irflow.dims import Dim, Size
+from irflow.errors import UnsupportedError
+from irflow.loops import (
+    Apply,
+    Broadcast,
+    Buffer,
+    Cast,
+    Const,
+    Expr,
+    Intrinsic,
+    Load,
+    Ramp,
+    Select,
+    Shuffle,
+    Store,
+    Var,
+    as_index,
+    print_expr,
+)
+from irflow_llvm.casts import cast
+from irflow_llvm.code import Code, Value, memory_type, scalar_type, vector
+from irflow_llvm.module import Module
+from irflow_llvm.scalars import INTRINSICS, spell
+
+PREFETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+
+
+class ExpressionWriter:
+    """Writes the expressions of one function.
+
+    Attributes:
+        module: what all functions share.
+        code: the instructions so far.
+        values: the variables that are defined, by name.
+        pointers: the buffers, by name.
+        sizes: symbolic sizes that were computed.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.code = Code(spell, symbols=module.symbols)
+        self.values: dict[str, Value] = {}
+        self.pointers: dict[str, str] = {}
+        self.sizes: dict[Dim, Value] = {}
+
+    def size(self, size: Size) -> Value:
+        """The value of a size; those of shapes are computed once, at the start."""
+        if isinstance(size, int):
+            return self.code.literal(size, dtypes.i64)
+        if size not in self.sizes:
+            self.sizes[size] = self.expr(as_index(size))
+        return self.sizes[size]
+
+    # -------------------------------------------------------------------------------------- memory
+
+    def address(self, buffer: Buffer, index: Sequence[Value], bounds: str = "inbounds ") -> str:
+        """A pointer to one element; literal indices are added up here."""
+        position = self.code.literal(0, dtypes.i64)
+        for size, part in zip(buffer.shape, index, strict=True):
+            position = self.plus(self.times(position, self.size(size)), part)
+        pointer = self.pointers[buffer.name]
+        if position.integer == 0:
+            return pointer
+        kind = memory_type(buffer.dtype)
+        return self.code.raw(f"getelementptr {bounds}{kind}, ptr {pointer}, {position.typed}")
+
+    def times(self, a: Value, b: Value) -> Value:
+        if a.integer is not None and b.integer is not None:
+            return self.code.literal(a.integer * b.integer, dtypes.i64)
+        return a if a.integer == 0 or b.integer == 1 else self.code.binary("mul nsw", a, b)
+
+    def plus(self, a: Value, b: Value) -> Value:
+        if a.integer is not None and b.integer is not None:
+            return self.code.literal(a.integer + b.integer, dtypes.i64)
+        if a.integer == 0:
+            return b
+        return a if b.integer == 0 else self.code.binary("add nsw", a, b)
+
+    def load(self, load: Load) -> Value:
+        zero = self.code.zero(load.dtype, load.lanes)
+        if load.hint == "prefetch":
+            self.prefetch(load)
+            return zero
+        mask = None if load.mask is None else self.expr(load.mask)
+        index = [self.expr(i) for i in self.starts(load.index)]
+        if load.lanes == 1:
+            return self.guarded_load(load, index, mask, zero)
+        if self.is_contiguous(load.index) and (mask is None or mask.lanes == 1):
+            return self.guarded_load(load, index, mask, zero)
+        parts = []
+        for lane in range(load.lanes):
+            chosen = None if mask is None else self.code.extract(mask, lane)
+            at = [self.lane(part, lane, i) for part, i in zip(index, load.index, strict=True)]
+            parts.append(self.guarded_load(load, at, chosen, self.code.zero(load.dtype), 1))
+        return self.code.gather_lanes(parts)
+
+    def guarded_load(
+        self, load: Load, index: Sequence[Value], mask: Value | None, zero: Value, lanes: int = 0
+    ) -> Value:
+        """A load of `lanes` elements that happens where the mask is true."""
+        if mask is None:
+            return self.plain_load(load, index, lanes or load.lanes)
+        code = self.code
+        inside, done, before = code.fresh("load"), code.fresh("done"), code.label
+        code.branch(mask, inside, done)
+        code.begin(inside)
+        value = self.plain_load(load, index, lanes or load.lanes)
+        last = code.label
+        code.jump(done)
+        code.begin(done)
+        choices = f"[ {zero.text}, %{before} ], [ {value.text}, %{last} ]"
+        return code.put(f"phi {value.type} {choices}", value.dtype, value.lanes)
+
+    def plain_load(self, load: Load, index: Sequence[Value], lanes: int) -> Value:
+        kind = vector(memory_type(load.dtype), lanes)
+        pointer = self.address(load.buffer, index)
+        details = f"align {load.dtype.itemsize}{self.stream(load.hint)}"
+        text = f"load {kind}, ptr {pointer}, {details}"
+        if load.dtype is dtypes.bool_:
+            stored = self.code.put(text, dtypes.u8, lanes)
+            return cast(stored, dtypes.bool_)
+        return self.code.put(text, load.dtype, lanes)
+
+    def store(self, store: Store) -> None:
+        mask = None if store.mask is None else self.expr(store.mask)
+        value = self.expr(store.value)
+        index = [self.expr(i) for i in self.starts(store.index)]
+        lanes = max((i.lanes for i in store.index), default=1)
+        if lanes == 1 or (self.is_contiguous(store.index) and (mask is None or mask.lanes == 1)):
+            self.guarded_store(store, index, self.spread(value, lanes), mask)
+            return
+        for lane in range(lanes):
+            chosen = None if mask is None else self.code.extract(mask, lane)
+            at = [self.lane(part, lane, i) for part, i in zip(index, store.index, strict=True)]
+            self.guarded_store(store, at, self.code.extract(value, lane), chosen)
+
+    def guarded_store(
+        self, store: Store, index: Sequence[Value], value: Value, mask: Value | None
+    ) -> None:
+        code = self.code
+        done = ""
+        if mask is not None:
+            inside, done = code.fresh("store"), code.fresh("done")
+            code.branch(mask, inside, done)
+            code.begin(inside)
+        if value.dtype is dtypes.bool_:
+            value = cast(value, dtypes.u8)
+        pointer = self.address(store.buffer, index)
+        details = f"align {store.buffer.dtype.itemsize}{self.stream(store.hint)}"
+        code.line(f"store {value.typed}, ptr {pointer}, {details}")
+        if mask is not None:
+            code.jump(done)
+            code.begin(done)
+
+    def stream(self, hint: str) -> str:
+        if hint != "stream":
+            return ""
+        if "!{i32 1}" not in self.module.metadata:
+            self.module.metadata.append("!{i32 1}")
+        return f", !nontemporal !{self.module.metadata.index('!{i32 1}')}"
+
+    def prefetch(self, load: Load) -> None:
+        self.module.symbols["llvm.prefetch.p0"] = PREFETCH
+        # Not `inbounds`: the address may lie outside of the buffer.
+        index = [self.expr(i) for i in load.index]
+        pointer = self.address(load.buffer, index, bounds="")
+        self.code.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
+    @staticmethod
+    def is_contiguous(index: Sequence[Expr]) -> bool:
+        """Whether vector lanes are neighbours in memory."""
+        *outer, last = index
+        is_ramp = isinstance(last, Ramp) and last.stride == 1
+        return is_ramp and all(part.lanes == 1 for part in outer)
+
+    def starts(self, index: Sequence[Expr]) -> Sequence[Expr]:
+        """Indices to compute: of contiguous lanes only the first."""
+        if not index or not self.is_contiguous(index):
+            return index
+        *outer, last = index
+        assert isinstance(last, Ramp)
+        return [*outer, last.start]
+
+    def lane(self, value: Value, lane: int, expr: Expr) -> Value:
+        """One lane of an index; `starts` may have left a ramp's start in its place."""
+        if isinstance(expr, Ramp) and value.lanes == 1:
+            return self.plus(value, self.code.literal(lane * expr.stride, dtypes.i64))
+        return self.code.extract(value, lane)
+
+    # --------------------------------------------------------------------------------- expressions
+
+    def expr(self, expr: Expr) -> Value:
+        """Write the instructions of an expression."""
+        match expr:
+            case Const(value, dtype):
+                return self.code.literal(value, dtype)
+            case Var(name):
+                return self.values[name]
+            case Load():
+                return self.load(expr)
+            case Apply(row, args):
+                return spell(row, tuple(self.expr(a) for a in args))
+            case Cast(dtype, value):
+                return cast(self.expr(value), dtype)
+            case Select(condition, then, otherwise):
+                choice = self.expr(condition)
+                return self.code.select(choice, self.expr(then), self.expr(otherwise))
+            case Ramp(start, stride, lanes):
+                steps = ", ".join(f"i64 {lane * stride}" for lane in range(lanes))
+                first = self.spread(self.expr(start), lanes)
+                offsets = self.code.value(f"<{steps}>", dtypes.i64, lanes)
+                return self.code.binary("add nsw", first, offsets)
+            case Broadcast(value, lanes):
+                return self.spread(self.expr(value), lanes)
+            case Shuffle(vectors, indices):
+                return self.shuffle([self.expr(v) for v in vectors], indices)
+            case Intrinsic(row, args) if row.name in INTRINSICS:
+                result = INTRINSICS[row.name](*map(self.expr, args))
+                if result is not None:
+                    return result
+        raise UnsupportedError(f"the llvm backend has no spelling of {print_expr(expr)}")
+
+    def spread(self, value: Value, lanes: int) -> Value:
+        """A scalar in every lane; a vector as it is."""
+        if value.lanes == lanes:
+            return value
+        kind = vector(scalar_type(value.dtype), lanes)
+        if not value.text.startswith("%"):
+            return self.code.value(f"splat ({value.typed})", value.dtype, lanes)
+        first = self.code.raw(f"insertelement {kind} poison, {value.typed}, i32 0")
+        zeros = f"<{lanes} x i32> zeroinitializer"
+        text = f"shufflevector {kind} {first}, {kind} poison, {zeros}"
+        return self.code.put(text, value.dtype, lanes)
+
+    def shuffle(self, vectors: Sequence[Value], indices: Sequence[int]) -> Value:
+        if len(indices) == 1 and len(vectors) == 1:
+            return self.code.extract(vectors[0], indices[0])
+        first = vectors[0]
+        if len(vectors) > 2 or any(v.lanes != first.lanes for v in vectors) or first.lanes == 1:
+            raise UnsupportedError("the llvm backend shuffles one vector or two of equal lanes")
+        second = vectors[1].typed if len(vectors) == 2 else f"{first.type} poison"
+        mask = ", ".join(f"i32 {i}" for i in indices)
+        text = f"shufflevector {first.typed}, {second}, <{len(indices)} x i32> <{mask}>"
+        return self.code.put(text, first.dtype, len(indices))
