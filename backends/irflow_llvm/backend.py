@@ -45,8 +45,8 @@ def host_target() -> Target:
 class LlvmBackend(Backend):
     """Native code for the machine at hand; what has no loops runs as a host step.
 
-    A program becomes one module: its kernels, and an entry function that calls them in order, so a whole
-    training step is one native call.
+    A program becomes one module: its kernels, and an entry function that calls them in order, so
+    a whole training step is one native call.
     """
 
     name: ClassVar[str] = "llvm"

@@ -1,4 +1,5 @@
-"""The functions through which Python calls a program: one for each run of kernels without a host step between.
+"""The functions through which Python calls a program: one for each run of kernels without a host
+step between.
 
     define void @entry0(ptr %buffers, ptr %sizes)
 

@@ -36,7 +36,8 @@ class Frame:
     """The memory of one call in flight, for one combination of sizes.
 
     Attributes:
-        pointers: one a buffer of the program; those of constants and temporaries are there already.
+        pointers: one a buffer of the program; those of constants and temporaries are there
+            already.
         sizes: the values of the symbols.
         arrays: constants and temporaries by number, for host steps.
     """
@@ -94,7 +95,8 @@ class Binding:
 class LlvmExecutable(Executable):
     """A program as machine code.
 
-    Any number of threads may call it at once; each call has memory of its own, and results are new arrays.
+    Any number of threads may call it at once; each call has memory of its own, and results are
+    new arrays.
 
     Args:
         program: lowered code.

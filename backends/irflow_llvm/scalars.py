@@ -13,6 +13,7 @@ from collections.abc import Callable
 from irflow import dtypes
 from irflow.errors import UnsupportedError
 from irflow.scalars import Scalar
+from irflow_llvm import elementary
 from irflow_llvm.casts import SHORT, cast, through_f32
 from irflow_llvm.code import Value
 
@@ -301,13 +302,12 @@ SPELLINGS: dict[str, Spelling] = {
     # powers, exponentials, logarithms
     "sqrt": intrinsic("sqrt"),
     "power": _power,
-    "exp": library("exp"),
+    "exp": elementary.exp,
     "exp2": library("exp2"),
-    "expm1": library("expm1"),
-    "log": library("log"),
+    "expm1": elementary.expm1,
+    "log": elementary.log,
     "log2": library("log2"),
     "log10": library("log10"),
-    "log1p": library("log1p"),
     "cbrt": library("cbrt"),
     "hypot": library("hypot"),
     # trigonometric and hyperbolic
@@ -320,13 +320,10 @@ SPELLINGS: dict[str, Spelling] = {
     "arctan2": library("atan2"),
     "sinh": library("sinh"),
     "cosh": library("cosh"),
-    "tanh": library("tanh"),
     "arcsinh": library("asinh"),
     "arccosh": library("acosh"),
     "arctanh": library("atanh"),
     # special functions
-    "erf": library("erf"),
-    "erfc": library("erfc"),
     "lgamma": library("lgamma"),
 }
 """Spellings by name of the row."""

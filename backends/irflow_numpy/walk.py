@@ -1,9 +1,10 @@
 """Running a graph step by step.
 
-A graph is turned into a list of steps once for each combination of sizes. A step reads and writes numbered
-slots, and drops those that nobody reads after it. An elementwise function writes into an operand of its own
-type that dies with it, when the run *owns* that array: when it was made by an op that returns new memory, so that
-it is no input, no constant, and neither a view nor seen through one.
+A graph is turned into a list of steps once for each combination of sizes. A step reads and writes
+numbered slots, and drops those that nobody reads after it. An elementwise function writes into an
+operand of its own type that dies with it, when the run *owns* that array: when it was made by an
+op that returns new memory, so that it is no input, no constant, and neither a view nor seen
+through one.
 """
 
 from __future__ import annotations

@@ -146,9 +146,8 @@ def bind_arrays(
         CommandError: an input is missing, unknown or does not fit.
     """
     inputs = named_inputs(graph)
-    for name in sources:
-        find_input(graph, inputs, name)
-    chosen = {**_stored_sources(graph, stored), **sources}
+    given = {find_input(graph, inputs, name): source for name, source in sources.items()}
+    chosen = {**_stored_sources(graph, stored), **given}
     missing = [f"%{name}: {inputs[name].type}" for name in inputs if name not in chosen]
     if missing:
         raise CommandError(

@@ -21,7 +21,7 @@ from irflow.cli.choices import (
 )
 from irflow.cli.console import note, print_json, print_table, progress
 from irflow.cli.emit import FILES, Plan, Stages, plan_output, write_output
-from irflow.cli.failures import DONE, CommandParser, misuse
+from irflow.cli.failures import DONE, CommandError, CommandParser, misuse
 from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
 from irflow.cli.verification import Verification, verify
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     request = Request(**vars(_parser().parse_args(arguments)))
     plan = plan_output(request.emit, request.output, prints=not request.json)
+    _make_folder(request.dump)
     types = parse_assignments(request.input)
     backend = choose_backend(request.backend)
     pipeline = str(choose_pipeline(request.passes, backend, request.level))
@@ -165,6 +166,15 @@ def _add_results(parser: CommandParser) -> None:
     group.add_argument(
         "--json", action="store_true", help="print a report for programs instead of a listing"
     )
+
+
+def _make_folder(path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"--dump {path}: cannot be made: {error.strerror}") from error
 
 
 class _Clock:

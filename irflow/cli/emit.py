@@ -95,9 +95,9 @@ class Stages:
         """What stands in the file of a stage."""
         if kind not in BINARY:
             return self.text(kind).encode("utf-8")
-        executable = self.executable
-        if isinstance(executable, HasObjectCode):
-            return executable.object_code()
+        assert self.executable is not None
+        if isinstance(self.executable, HasObjectCode):
+            return self.executable.object_code()
         raise UnsupportedError("this backend makes no object files")
 
 

@@ -41,8 +41,21 @@ def split_function(reference: str) -> tuple[str, str] | None:
     return (match["path"], match["name"]) if match else None
 
 
+def hint_of(name: str) -> str:
+    """What a traced graph calls the input that users write as `params.w`: `params['w']`."""
+    match = _PATH.fullmatch(name)
+    if match is None:
+        return name
+    steps = _STEP.findall(match["steps"])
+    return match["root"] + "".join(f"[{s[1:]!r}]" if s[0] == "." else s for s in steps)
+
+
 def trace_function_of(
-    path: str, name: str, types: Mapping[str, str], constraints: str | None
+    path: str,
+    name: str,
+    types: Mapping[str, str],
+    constraints: str | None,
+    literals: Mapping[str, str],
 ) -> tuple[Graph, dict[str, np.ndarray]]:
     """Execute the file at `path` and trace its function `name`.
 
@@ -52,6 +65,7 @@ def trace_function_of(
         types: a type by parameter name; entries of dicts and lists are written `params.w` and
             `layers[0]`, and static arguments are Python literals.
         constraints: bounds such as `1 <= n <= 4096`.
+        literals: for static arguments, instead of their entry in `types`.
 
     Returns:
         The graph, and the values of the variables that it reads by name.
@@ -64,7 +78,7 @@ def trace_function_of(
     with _running(path):
         module = _execute(path)
         function = _jitted(_find(module, path, name), path, name, constraints)
-        traced = _trace(function, types)
+        traced = _trace(function, types, literals)
     return traced.graph, _variables(traced)
 
 
@@ -172,7 +186,9 @@ def _jit(function: Callable[..., object]) -> JitFunction:
 # --- Binding --------------------------------------------------------------------------------------
 
 
-def _trace(function: JitFunction, types: Mapping[str, str]) -> TracedFunction:
+def _trace(
+    function: JitFunction, types: Mapping[str, str], literals: Mapping[str, str]
+) -> TracedFunction:
     declared = function.options.spec
     if declared is not None and not types:
         return function.trace(*declared).function
@@ -185,7 +201,9 @@ def _trace(function: JitFunction, types: Mapping[str, str]) -> TracedFunction:
         if name in roots:
             static = name in function.options.static_names
             bound.arguments[name] = (
-                _static(name, roots[name]) if static else _spec(roots[name], scope)
+                _static(name, literals.get(name, types.get(name)))
+                if static
+                else _spec(roots[name], scope)
             )
     return function.trace(*bound.args, **bound.kwargs).function
 
@@ -231,8 +249,7 @@ def _check_complete(
         )
 
 
-def _static(name: str, given: Mapping[str, str]) -> object:
-    text = given.get("")
+def _static(name: str, text: str | None) -> object:
     try:
         return ast.literal_eval(text or "")
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -19,7 +19,7 @@ import numpy as np
 import irflow.ops  # noqa: F401  graph text names operations, which exist once they are imported
 from irflow import artifact, dims
 from irflow.cli.failures import CommandError, misuse, unreachable_file
-from irflow.cli.functions import split_function, trace_function_of
+from irflow.cli.functions import hint_of, split_function, trace_function_of
 from irflow.errors import DTypeError, IrflowError, ShapeError, TextError, UndecidableSizeError
 from irflow.frontend.specs import Scope
 from irflow.ir import Graph, TensorType, Value, check_graph, parse_graph
@@ -47,7 +47,12 @@ class Model:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def load_model(reference: str, types: Mapping[str, str], constraints: str | None) -> Model:
+def load_model(
+    reference: str,
+    types: Mapping[str, str],
+    constraints: str | None,
+    literals: Mapping[str, str] | None = None,
+) -> Model:
     """The model that `reference` names.
 
     Args:
@@ -55,6 +60,7 @@ def load_model(reference: str, types: Mapping[str, str], constraints: str | None
         types: types such as `f32[n, 784]` by the name of a parameter; they are needed to trace a
             function, and give a graph's symbolic sizes values.
         constraints: bounds of the symbolic sizes of a function.
+        literals: Python literals for static arguments whose entry in `types` is another text.
 
     Raises:
         CommandError: no such file, function or graph; missing or unknown inputs.
@@ -64,7 +70,7 @@ def load_model(reference: str, types: Mapping[str, str], constraints: str | None
     if function is not None:
         path, name = function
         _require_file(path)
-        graph, arrays = trace_function_of(path, name, types, constraints)
+        graph, arrays = trace_function_of(path, name, types, constraints, literals or {})
         return Model(reference, graph, arrays)
     if constraints is not None:
         raise CommandError(
@@ -81,7 +87,7 @@ def specialise(graph: Graph, types: Mapping[str, str]) -> Graph:
     scope = Scope()
     patterns = []
     for name, text in types.items():
-        value = find_input(graph, inputs, name)
+        value = inputs[find_input(graph, inputs, name)]
         with misuse(IrflowError):
             type = scope.type(text)
         patterns.append((name, value.type.shape, _static_shape(name, value.type, type)))
@@ -99,10 +105,16 @@ def named_inputs(graph: Graph) -> dict[str, Value]:
     return named
 
 
-def find_input(graph: Graph, inputs: Mapping[str, Value], name: str) -> Value:
-    """The input called `name`; CommandError with all inputs if there is none."""
-    if name in inputs:
-        return inputs[name]
+def find_input(graph: Graph, inputs: Mapping[str, Value], name: str) -> str:
+    """The input that users call `name`: its own name, that of its role, `a.b` for `a['b']`.
+
+    Raises:
+        CommandError: there is none; lists all.
+    """
+    spellings = (name, hint_of(name))
+    for known, role in zip(inputs, graph.signature.inputs, strict=True):
+        if known in spellings or role.name in spellings:
+            return known
     close = difflib.get_close_matches(name, inputs, n=1)
     raise CommandError(
         f"@{graph.name} has no input {name!r}",
@@ -135,9 +147,10 @@ def _load_graph(reference: str) -> Model:
     _require_file(path)
     if path.endswith(".irflow") or _first_bytes(path).startswith(_ZIP_START):
         return _load_container(reference, path, member)
+    graph = _parse(_read_text(path), path)
     if member:
-        raise CommandError(f"{reference}: only .py files and containers have members")
-    return Model(reference, _parse(_read_text(path), path))
+        raise CommandError(f"{reference}: {path} is one graph and has no members")
+    return Model(reference, graph)
 
 
 def _require_file(path: str) -> None:

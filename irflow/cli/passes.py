@@ -79,13 +79,18 @@ def _options(description: Description) -> list[str]:
 
 def _print_overview(described: Sequence[Description]) -> None:
     rows = [
-        (one["name"], ", ".join(_options(one)) or "-", one["broken"] or one["summary"])
+        (one["name"], ", ".join(_options(one)) or "-", one["broken"] or _first_sentence(one))
         for one in described
     ]
     print_table(["pass", "options", "summary"], rows)
     print("\npipelines:")
     for level, text in LEVELS.items():
         print(f"  -O{level}  {text}")
+
+
+def _first_sentence(description: Description) -> str:
+    first, stop, _ = str(description["summary"]).partition(". ")
+    return first + stop.rstrip()
 
 
 def _page(description: Description) -> str:

@@ -18,9 +18,9 @@ from irflow.cli.arrays import (
 from irflow.cli.choices import add_backend, add_constraints, choose_backend, parse_assignments
 from irflow.cli.console import note, print_table, progress
 from irflow.cli.failures import DONE, CommandError, CommandParser
-from irflow.cli.functions import split_function
+from irflow.cli.functions import hint_of, split_function
 from irflow.cli.models import HELP as MODEL_HELP
-from irflow.cli.models import load_model
+from irflow.cli.models import Model, load_model, named_inputs
 from irflow.ir import Graph, type_of
 
 _EXAMPLES = """\
@@ -52,11 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     request = Request(**vars(_parser().parse_args(arguments)))
     given = parse_assignments(request.input)
-    sources = {name: read_source(name, text) for name, text in given.items()}
+    read = {name: read_source(name, text) for name, text in given.items()}
     backend = choose_backend(request.backend)
-    is_function = split_function(request.model) is not None
-    types = _types(sources) if is_function else {}
-    model = load_model(request.model, types, request.constraints)
+    model, sources = _load(request, given, read)
     _check_output(request.output, model.graph)
     arrays = bind_arrays(model.graph, sources, model.arrays, request.seed)
     with progress(f"running on {backend.name}"):
@@ -94,6 +92,23 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of random inputs (0)")
     return parser
+
+
+def _load(
+    request: Request, given: Mapping[str, str], sources: Mapping[str, Source]
+) -> tuple[Model, Mapping[str, Source]]:
+    """The model, and the sources of its inputs: those of static arguments are gone."""
+    if split_function(request.model) is None:
+        return load_model(request.model, {}, request.constraints), sources
+    literals = {name: text for name, text in given.items() if sources[name].is_literal}
+    model = load_model(request.model, _types(sources), request.constraints, literals)
+    inputs = named_inputs(model.graph)
+    kept = {
+        name: source
+        for name, source in sources.items()
+        if name not in literals or hint_of(name) in inputs
+    }
+    return model, kept
 
 
 def _types(sources: Mapping[str, Source]) -> dict[str, str]:

@@ -62,11 +62,11 @@ def _describe(left: Line | None, right: Line | None, equation: int) -> str:
     rows = [f"  {side} {line.text.strip()}" for side, line in (("-", left), ("+", right)) if line]
     if left and right and left.node and right.node:
         reasons = ", ".join(_reasons(left.node, right.node))
-        return "\n".join([f"equation {equation}: {reasons or 'operands'} differ", *rows])
+        return "\n".join([f"equation {equation} differs in {reasons or 'operands'}", *rows])
     if (left and left.node) or (right and right.node):
         return "\n".join([f"equation {equation} stands in one graph only", *rows])
-    what = "header" if equation == 0 and left and left.text.startswith("graph") else "outputs"
-    return "\n".join([f"the {what} differ", *rows])
+    is_header = left is not None and not left.text.lstrip().startswith("return")
+    return "\n".join(["a header differs" if is_header else "the outputs differ", *rows])
 
 
 def _reasons(left: Node, right: Node) -> list[str]:

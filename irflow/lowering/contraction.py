@@ -7,27 +7,28 @@
           accumulators[row, columns] += left[row, k] * right[k, columns]
       result[row, columns] = epilogue(accumulators[row, columns])
 
-Where the operands run along the reduced axis instead (`x @ w.T`), vectors lie along k, with one accumulating
-vector for each element of the tile, and are summed by halves at the end. Operands are element functions: their
-prologues stand in the loop where their index is known. Each element is summed in the order of k whatever
-the tile, so that specialised and symbolic code agree.
+Where the operands run along the reduced axis instead (`x @ w.T`), vectors lie along k, with one
+accumulating vector for each element of the tile, and are summed by halves at the end. Operands
+are element functions: their prologues stand in the loop where their index is known. Each element
+is summed in the order of k whatever the tile, so that specialised and symbolic code agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from irflow.dims import Size
 from irflow.ir.graph import Node
 from irflow.ir.op import Lowering
 from irflow.loops import Apply, Buffer, Expr, Load, LoopKind, integer, multiply_add
 from irflow.lowering import schedule
-from irflow.lowering.element import ZERO, Reduction, divided, index_of
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.schedule import Tile
 from irflow.lowering.target import Target
+from irflow.lowering.values import ZERO, Reduction, divided, index_of
 
 
 def contraction_nest(group: Group, target: Target) -> Built | None:
@@ -54,17 +55,16 @@ def _choose_tile(context: NestContext, anchors: Sequence[Node]) -> Tile | None:
         found = context.capture(anchor.output, index)
         if found is None or not found.extents or any(isinstance(e, Expr) for e in found.extents):
             return None
-        moves = context.probe_body(3, lambda v, a=anchor, n=len(found.extents): _body(context, a, v, n))
+        summand = partial(_summand, context, anchor, len(found.extents))
+        moves = context.probe_body(3, summand)
         is_product = anchor.op.lowering is Lowering.CONTRACTION
         tiles.add(
-            schedule.contraction_tile(
-                context.target, found.dtype, rows, columns, moves, is_product
-            )
+            schedule.contraction_tile(context.target, found.dtype, rows, columns, moves, is_product)
         )
     return tiles.pop() if len(tiles) == 1 else None
 
 
-def _body(context: NestContext, anchor: Node, variables: Sequence[Expr], reduced: int) -> Expr:
+def _summand(context: NestContext, anchor: Node, reduced: int, variables: Sequence[Expr]) -> Expr:
     """One summand at (row, column, innermost reduced index), all other indices 0."""
     row, column, inner = variables
     rank = anchor.output.type.rank

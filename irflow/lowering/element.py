@@ -1,22 +1,20 @@
 """Element functions composed into one kernel.
 
-A tensor is a function from an index to an element: a load for what is in memory, else the element function of
-the op that makes it, applied to the functions of its operands. Fusion is this composition. A value asked for
-twice at one index is computed once, in the outermost scope that has all variables of the index; so a
-row's sum is computed once a row, and code grows with the number of nodes, not with the number of paths.
+A tensor is a function from an index to an element: a load for what is in memory, else the element
+function of the op that makes it, applied to the functions of its operands. Fusion is this
+composition. A value asked for twice at one index is computed once, in the outermost scope that
+has all variables of the index; so a row's sum is computed once a row, and code grows with the
+number of nodes, not with the number of paths.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from irflow import dims, dtypes
-from irflow.dims import Size, Symbol
+from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.errors import LoweringError
 from irflow.ir.attributes import DenseArray
@@ -35,17 +33,29 @@ from irflow.loops import (
     size_expr,
 )
 from irflow.loops.bounds import Interval
-from irflow.loops.walk import loads, substitute, subexpressions
+from irflow.loops.walk import loads, subexpressions, substitute
 from irflow.lowering import schedule
 from irflow.lowering.scopes import ScopedBuilder
 from irflow.lowering.strides import Access, accesses
 from irflow.lowering.target import GENERIC, Target
+from irflow.lowering.values import (
+    ZERO,
+    Extent,
+    Index,
+    Reduction,
+    divided,
+    extent_interval,
+    index_of,
+    is_uniform,
+    literal,
+    name_of,
+    placeholder,
+    symbol_interval,
+    widened,
+)
 from irflow.ops import Reshape
 from irflow.scalars import Scalar, find
 
-Index = Sequence[Expr]
-Extent = Size | Expr
-ZERO = integer(0)
 NAMED_INDEX_SIZE = 24
 """Index expressions of more parts than this get a name; smaller ones stay open to simplification."""
 
@@ -70,35 +80,12 @@ class Element:
         return self.context.at(self.value, index)
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """A reduction that `ElementContext.capture` took apart.
-
-    Attributes:
-        row: combines elements.
-        dtype: of the accumulator.
-        extents: of the reduced loops, outermost first.
-        body: from reduced indices to one element.
-        finish: from the reduced value to that of the op.
-    """
-
-    row: Scalar
-    dtype: DType
-    extents: tuple[Extent, ...]
-    body: Callable[[Index], Expr]
-    finish: Callable[[Expr], Expr]
-
-    @property
-    def identity(self) -> Const:
-        """The neutral element."""
-        return identity_of(self.row, self.dtype)
-
-
 class ElementContext:
     """Where element functions of one kernel put their code; given to `Op.element`.
 
     Args:
-        buffers: the tensors in memory. All others must be results of nodes that lead back to them.
+        buffers: the tensors in memory. All others must be results of nodes that lead back to
+            them.
         builder: the nest that is being written.
         target: the machine.
         is_flat: whether tensors are addressed by one index over all their elements.
@@ -260,7 +247,7 @@ class ElementContext:
             return
         self.note_sizes(extent)
         with self.builder.loop(name, extent, kind) as var:
-            self.known[var.name] = Interval(0, upper_bound(extent) - 1)
+            self.known[var.name] = extent_interval(extent)
             yield var
 
     def note_sizes(self, *extents: Extent) -> None:
@@ -295,8 +282,9 @@ class ElementContext:
     ) -> Expr:
         """`body` combined by `row` over nested loops; its identity over an empty extent.
 
-        16-bit floats are combined in f32. Where neighbours in the innermost loop are neighbours in memory,
-        they are combined in as many chains as a vector has lanes, and the chains by halves at the end.
+        16-bit floats are combined in f32. Where neighbours in the innermost loop are neighbours
+        in memory, they are combined in as many chains as a vector has lanes, and the chains by
+        halves at the end.
         """
         wide = dtypes.compute_dtype(dtype)
         reduction = Reduction(row, wide, tuple(extents), body, lambda value: value)
@@ -334,9 +322,7 @@ class ElementContext:
                     builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
         return self.combine_lanes(reduction, cells, (), lanes)
 
-    def vectors_of(
-        self, whole: Extent, rest: Extent, lanes: int
-    ) -> Iterator[tuple[Expr, Extent]]:
+    def vectors_of(self, whole: Extent, rest: Extent, lanes: int) -> Iterator[tuple[Expr, Extent]]:
         """Starts and widths of the vectors of an axis: a loop over whole ones, then the rest."""
         if whole != 0:
             with self.one_loop(whole) as block:
@@ -395,73 +381,3 @@ class ElementContext:
         finally:
             self.builder, self._is_probing = builder, was_probing
             self.known, self.constants = known, constants
-
-
-# ------------------------------------------------------------------------------------------ helpers
-
-
-def literal(value: np.generic, dtype: DType) -> Const:
-    """A NumPy scalar as a literal of `dtype`."""
-    kinds = {"bool": bool, "int": int, "uint": int, "float": float}
-    if dtype.kind not in kinds:
-        raise LoweringError(f"loops have no literals of {dtype}")
-    return Const(kinds[dtype.kind](value), dtype)
-
-
-def identity_of(row: Scalar, dtype: DType) -> Const:
-    """The neutral element of a row that reduces."""
-    assert row.identity is not None
-    return literal(np.asarray(row.identity(dtype), dtype.numpy)[()], dtype)
-
-
-def is_uniform(array: np.ndarray) -> bool:
-    """Whether all elements are the same to the last bit."""
-    data = np.ascontiguousarray(array).view(np.uint8).reshape(array.size, array.itemsize)
-    return bool((data == data[0]).all())
-
-
-def widened(load: Load) -> Expr:
-    """A load whose value has the type in which kernels compute."""
-    wide = dtypes.compute_dtype(load.dtype)
-    return load if wide is load.dtype else Cast(wide, load)
-
-
-def narrowed(value: Expr, dtype: DType) -> Expr:
-    """A kernel value in the type of the buffer it is stored to."""
-    return value if value.dtype is dtype else Cast(dtype, value)
-
-
-def upper_bound(extent: Extent) -> int | float:
-    """The largest value of an extent."""
-    if isinstance(extent, int):
-        return extent
-    if isinstance(extent, Expr):
-        return int(extent.value) if isinstance(extent, Const) else float("inf")
-    high = dims.bounds(extent)[1]
-    return float("inf") if high is None else high
-
-
-def symbol_interval(symbol: Symbol) -> Interval:
-    """What is known of a symbolic size."""
-    return Interval(symbol.lower, float("inf") if symbol.upper is None else symbol.upper)
-
-
-def divided(extent: Extent, by: int) -> tuple[Extent, Extent]:
-    """Quotient and remainder."""
-    return extent // by, extent % by
-
-
-def index_of(extent: Extent) -> Expr:
-    """An extent as an index expression."""
-    return extent if isinstance(extent, Expr) else size_expr(extent)
-
-
-def name_of(value: Value) -> str:
-    """A variable name for an element of `value`."""
-    hint = re.sub(r"\W+", "_", value.hint)
-    return hint if hint.isidentifier() else "t"
-
-
-def placeholder(reduction: Reduction) -> Var:
-    """The variable that stands for a captured reduction."""
-    return Var("?reduced", reduction.dtype)

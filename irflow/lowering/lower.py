@@ -26,8 +26,8 @@ ALIASES = ("reshape", "stop_gradient")
 def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> Program:
     """The program of a checked graph.
 
-    Fused regions become one kernel each, other nodes one by themselves; reshapes become nothing. Calls that
-    are still there are inlined. Ops without loops become host steps.
+    Fused regions become one kernel each, other nodes one by themselves; reshapes become nothing.
+    Calls that are still there are inlined. Ops without loops become host steps.
 
     Args:
         graph: left as it is.
@@ -83,8 +83,9 @@ class _Lowering:
     def number(self, value: Value) -> int:
         """The buffer in which a value is found."""
         if value not in self.numbers:
-            assert value.node is not None and isinstance(value.node.op, Constant), value
-            self.numbers[value] = self.constant(value.node.op.value, value.type)
+            content = content_of(value)
+            assert content is not None, value
+            self.numbers[value] = self.constant(content, value.type)
         return self.numbers[value]
 
     def constant(self, content: DenseArray, type: TensorType) -> int:
@@ -111,7 +112,7 @@ class _Lowering:
     def node(self, node: Node) -> None:
         if isinstance(node.op, Constant):
             return
-        if node.op.name in ALIASES and not _is_constant(node.inputs[0]):
+        if node.op.name in ALIASES and content_of(node.inputs[0]) is None:
             self.numbers[node.output] = self.number(node.inputs[0])
         elif node.op.name == FUSED:
             self.region(node)
@@ -120,21 +121,19 @@ class _Lowering:
             outputs = tuple(self.fresh(value) for value in node.outputs)
             self.steps.append(HostStep(node, inputs, outputs))
         else:
-            self.group(Group.of_node(node, node.op.name), node.inputs, node.outputs)
+            group = Group.of_node(node, node.op.name)
+            self.group(group, group.inputs, node.outputs)
 
     def region(self, node: Node) -> None:
         (region,) = node.regions
         group = Group.of_region(region, kernel_name(region))
         self.group(group, node.inputs, node.outputs)
 
-    def group(
-        self, group: Group, operands: tuple[Value, ...], results: tuple[Value, ...]
-    ) -> None:
+    def group(self, group: Group, operands: tuple[Value, ...], results: tuple[Value, ...]) -> None:
         """One kernel for each shape among the outputs."""
-        outside = dict(zip(group.inputs, dict.fromkeys(operands), strict=False))
-        if len(group.inputs) == len(operands):
-            outside = dict(zip(group.inputs, operands, strict=True))
-        literals = {v: o.node.op.value for v, o in outside.items() if _is_constant(o)}
+        outside = dict(zip(group.inputs, operands, strict=True))
+        contents = {inner: content_of(outer) for inner, outer in outside.items()}
+        literals = {value: dense for value, dense in contents.items() if dense is not None}
         shapes = dict.fromkeys(value.type.shape for value in group.outputs)
         for shape in shapes if group.nodes[0].op.lowering is not Lowering.NEST else [None]:
             chosen = [
@@ -180,8 +179,11 @@ def kernel_name(region: Graph) -> str:
     return "_".join([*list(names)[:3], "fused"])
 
 
-def _is_constant(value: Value) -> bool:
-    return value.node is not None and isinstance(value.node.op, Constant)
+def content_of(value: Value) -> DenseArray | None:
+    """The array that a value always is, if it is a constant."""
+    if value.node is not None and isinstance(value.node.op, Constant):
+        return value.node.op.value
+    return None
 
 
 def _types(built: Built) -> list[TensorType]:

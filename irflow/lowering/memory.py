@@ -44,8 +44,8 @@ class Layout:
 def plan(intervals: Mapping[int, Interval]) -> Layout:
     """Offsets such that what is needed at one step never shares memory.
 
-    The largest pieces are placed first, each at the lowest free offset. The arena is never larger than
-    all pieces one after the other.
+    The largest pieces are placed first, each at the lowest free offset. The arena is never larger
+    than all pieces one after the other.
 
     Args:
         intervals: pieces by buffer number.

@@ -19,10 +19,11 @@ from irflow.loops import (
     simplify,
     unroll,
 )
-from irflow.lowering.element import ElementContext, Extent, Index, narrowed, widened
+from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
 from irflow.lowering.scopes import ScopedBuilder
 from irflow.lowering.target import Target
+from irflow.lowering.values import Extent, Index, narrowed, widened
 from irflow.lowering.vectorize import vectorize
 
 
@@ -65,9 +66,7 @@ class NestContext(ElementContext):
 
     # --------------------------------------------------------------------------- for `Op.nest`
 
-    def for_each(
-        self, shape: Sequence[Extent], body: Callable[[Sequence[Expr]], None]
-    ) -> None:
+    def for_each(self, shape: Sequence[Extent], body: Callable[[Sequence[Expr]], None]) -> None:
         """Run `body` for every index below `shape`, in row-major order."""
         with self.loops(shape) as index:
             body(list(index))

@@ -1,7 +1,7 @@
 """A program: numbered buffers and the steps that fill them, in order.
 
-It is what remains of a graph: kernels in the loop IR, ops that run on the host, and copies. A backend that
-receives programs prints the kernels in its language and runs the steps.
+It is what remains of a graph: kernels in the loop IR, ops that run on the host, and copies. A
+backend that receives programs prints the kernels in its language and runs the steps.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ class Program:
         """Where temporaries lie, for given sizes."""
         return plan(
             {
-                number: Interval(first, last, dims.evaluate(self.buffers[number].type.nbytes, sizes))
+                number: Interval(
+                    first, last, dims.evaluate(self.buffers[number].type.nbytes, sizes)
+                )
                 for number, (first, last) in self.lifetimes().items()
             }
         )

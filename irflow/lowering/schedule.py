@@ -1,7 +1,7 @@
 """Which loops run in which order, and how large tiles are: the only place that knows.
 
-Every choice is a function of shapes, of how loads move through memory, and of the `Target`; never of a
-measurement or of the number of threads. So the order of every sum is fixed.
+Every choice is a function of shapes, of how loads move through memory, and of the `Target`; never
+of a measurement or of the number of threads. So the order of every sum is fixed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from irflow.dtypes import DType
 from irflow.loops import Expr
 from irflow.lowering.strides import Access
 from irflow.lowering.target import Target
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -53,8 +54,8 @@ def contraction_tile(
 ) -> Tile | None:
     """The register tile of a sum whose loads move by (row, column, innermost reduced index).
 
-    None where neither columns nor the reduced index run along memory, and for a plain sum along memory,
-    which needs no tile.
+    None where neither columns nor the reduced index run along memory, and for a plain sum along
+    memory, which needs no tile.
     """
     lanes = target.lanes(dtype)
     by_column = all(a.strides[1] in (0, 1) for a in accesses)

@@ -1,7 +1,7 @@
 """A nest builder that can emit into an outer scope, and remembers what each scope has computed.
 
-Statements added while `outside(depth)` is open stand in front of the loop that is being built below that
-scope, so what does not depend on the loop is computed once before it.
+Statements added while `outside(depth)` is open stand in front of the loop that is being built
+below that scope, so what does not depend on the loop is computed once before it.
 """
 
 from __future__ import annotations

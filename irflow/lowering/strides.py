@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irflow.dims import Size
-from irflow.loops import Apply, Block, Const, Expr, Let, Load, Var
+from irflow.loops import Apply, Block, Const, Expr, Let, Var
 from irflow.loops.walk import free_variables, loads, statements, substitute
 
 Stride = Size | None
@@ -65,7 +65,9 @@ def coefficient(expr: Expr, var: Var) -> int | None:
             if left is None or right is None:
                 return None
             return left + right if row.name == "add" else left - right
-        case Apply(row, (a, Const(value))) | Apply(row, (Const(value), a)) if row.name == "multiply":
+        case Apply(row, (a, Const(value))) | Apply(row, (Const(value), a)) if (
+            row.name == "multiply"
+        ):
             inner = coefficient(a, var)
             return None if inner is None else inner * int(value)
         case _:

@@ -5,9 +5,10 @@ becomes, for 8 lanes,
     for i in n // 8 { y[ramp(i * 8)] = x[ramp(i * 8)] * broadcast(2.0) }
     and the rest: one after the other, or, where n is known, in vectors of 4, 2 and 1.
 
-What does not depend on the loop variable stays scalar. A loop inside may remain one when its extent is the same
-in all lanes; its register cells become vectors. A loop that cannot be turned (a sum carried from one iteration
-to the next, a branch on data, a loop that has vectors already) becomes serial.
+What does not depend on the loop variable stays scalar. A loop inside may remain one when its
+extent is the same in all lanes; its register cells become vectors. A loop that cannot be turned
+(a sum carried from one iteration to the next, a branch on data, a loop that has vectors already)
+becomes serial.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from irflow.loops import (
     Var,
     integer,
 )
-from irflow.loops.walk import expressions, map_statement, statements
+from irflow.loops.walk import loads, map_statement, statements
 from irflow.lowering.target import Target
 
 
@@ -104,14 +105,22 @@ def _serial(loop: For) -> For:
 
 
 def _lanes(loop: For, target: Target) -> int:
-    """Lanes for the widest element that the loop reads or writes in memory."""
-    if any(expr.lanes > 1 for expr in expressions(loop)):
-        return 1
-    buffers = [e.buffer for e in expressions(loop) if isinstance(e, Load)]
-    buffers += [s.buffer for s in statements(loop) if isinstance(s, Store)]
-    widest = max((dtypes.compute_dtype(b.dtype).itemsize for b in buffers), default=4)
-    lanes = target.vector_bytes // max(widest, 4)
-    return lanes
+    """Lanes for the widest element that the loop reads or writes in memory; 1 where vectors are inside."""
+    widest = 4
+    for stmt in statements(loop):
+        if isinstance(stmt, Let) and stmt.var.lanes > 1:
+            return 1
+        if isinstance(stmt, Store):
+            if any(part.lanes > 1 for part in stmt.index):
+                return 1
+            widest = max(widest, _width(stmt.buffer))
+        if isinstance(stmt, (Let, Store)):
+            widest = max([widest, *(_width(load.buffer) for load in loads(stmt))])
+    return target.vector_bytes // widest
+
+
+def _width(buffer: Buffer) -> int:
+    return dtypes.compute_dtype(buffer.dtype).itemsize
 
 
 def _divide(extent: Expr, lanes: int) -> tuple[Expr, Expr]:

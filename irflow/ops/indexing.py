@@ -26,6 +26,7 @@ from irflow.ops.index_map import (
     zero_expr,
 )
 from irflow.ops.positions import (
+    ALWAYS,
     check_choice,
     check_indices,
     check_same_shape,
@@ -48,7 +49,8 @@ class Gather(IndexMap):
 
     `result[b…, r…] = x[indices[b…, 0], …, indices[b…, k-1], r…]`, of shape
     `indices.shape[:-1] + x.shape[k:]`; indices are of any integer dtype. An index outside of `x`,
-    also a negative one, reads the nearest element (`outside="clip"`) or gives 0 (`"drop"`).
+    also a negative one, reads the nearest element (`outside="clip"`) or gives 0 (`"drop"`); so does
+    any index into an axis that turns out empty at run time.
     Gradient: `scatter` adds into zeros, with the same `outside`.
     """
 
@@ -67,12 +69,10 @@ class Gather(IndexMap):
 
     def numpy(self, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
         places, is_inside = numpy_places(x.shape, indices)
-        if self.outside == "drop":
+        if self.outside == "drop" or 0 in x.shape[: len(places)]:
             result = np.zeros(indices.shape[:-1] + x.shape[indices.shape[-1] :], x.dtype)
             result[is_inside] = x[tuple(axis[is_inside] for axis in places)]
             return result
-        if 0 in x.shape[: len(places)] and indices.size:
-            raise ShapeError("gather: nothing to read along an empty axis")
         return np.asarray(x[clipped(x.shape, places)])
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
@@ -83,7 +83,7 @@ class Gather(IndexMap):
         batch = loads[1].type.rank - 1
         shape = loads[0].type.shape
         places, is_inside = loop_places(context, loads[1], index[:batch], shape, self.outside)
-        if self.outside == "clip":
+        if is_inside is ALWAYS:
             return loads[0]([*places, *index[batch:]])
         with context.masked(is_inside):
             value = loads[0]([*places, *index[batch:]])
@@ -194,7 +194,7 @@ class Scatter(Op):
                     value = context.load_output(0, target) + value
                 context.store(0, target, value)
 
-            if self.outside == "clip":
+            if is_inside is ALWAYS:
                 context.for_each(rest, write)
             else:
                 context.if_(is_inside, lambda: context.for_each(rest, write))

@@ -124,16 +124,25 @@ def loop_places(
 ) -> tuple[list[Expr], Expr]:
     """The positions in the index tuple at `batch`, and whether they lie inside of `shape`.
 
-    With "clip", the positions are moved inside, so that the condition is true.
+    With "clip", the positions are moved inside; the condition is then `ALWAYS`, or that no axis is
+    empty.
     """
     depth = indices.type.shape[-1]
     places = [loop_index(context, indices([*batch, integer(axis)])) for axis in range(depth)]
     sizes = shape[:depth]
     if outside == "clip":
         pairs = zip(places, sizes, strict=True)
-        return [clip_index(context, p, size_expr(size - 1)) for p, size in pairs], ALWAYS
+        moved = [clip_index(context, p, size_expr(size - 1)) for p, size in pairs]
+        present = [size_expr(size) > 0 for size in sizes if may_be_empty(size)]
+        return moved, context.let(all_of(present)) if present else ALWAYS
     conditions = [is_between(p, 0, size) for p, size in zip(places, sizes, strict=True)]
     return places, context.let(all_of(conditions))
+
+
+def may_be_empty(size: Size) -> bool:
+    """Whether a symbolic size may turn out to be 0."""
+    lower, _ = dims.bounds(size)
+    return lower is None or lower < 1
 
 
 def loop_index(context: Any, value: Expr) -> Expr:

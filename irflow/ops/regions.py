@@ -103,6 +103,9 @@ class Fusion(Inlinable):
     def samples(cls) -> Iterable[Sample]:
         x = np.array([[0.5, -1.0, 2.0]], np.float32)
         yield Sample(cls("loop"), (x, x + 1), regions=(_product_and_sum((1, 3)),))
+        n = dims.symbol("n")
+        regions = (_product_and_sum((n, 3)),)
+        yield Sample(cls("loop"), (x, x), ((n, 3), (n, 3)), regions=regions, label="symbolic")
 
 
 @register("custom_vjp")
@@ -110,8 +113,8 @@ class CustomVjp(Op):
     """A function with a gradient of the user's own, in three regions.
 
     `primal`: inputs to outputs. `forward`: inputs to outputs, then residuals. `backward`:
-    residuals, then cotangents of the float outputs, to cotangents of the float inputs. The latter two
-    take the place of the primal under differentiation in reverse; there is no forward mode.
+    residuals, then cotangents of the float outputs, to cotangents of the float inputs. The latter
+    two take the place of the primal under differentiation in reverse; there is no forward mode.
     """
 
     lowering: ClassVar[Lowering] = Lowering.REGION
@@ -134,7 +137,7 @@ class CustomVjp(Op):
     def forward(
         self, context: Any, inputs: Sequence[Any], regions: Sequence[Graph]
     ) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Emit the forward region: handles of the outputs, and of the residuals that `vjp` finds."""
+        """Emit the forward region: handles of the outputs, and of the residuals for `vjp`."""
         values = context.inline(regions[1], inputs)
         count = len(regions[0].outputs)
         return values[:count], values[count:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,8 +12,8 @@ from irflow import dims, dtypes
 from irflow.errors import DTypeError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
-from irflow.loops.nodes import Expr, Select, integer
-from irflow.ops.positions import check_choice
+from irflow.loops.nodes import Expr, Select, integer, size_expr
+from irflow.ops.positions import check_choice, may_be_empty
 from irflow.scalars import find
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ class ArgReduce(Op):
     """The position along `axis` of the largest (`kind="max"`) or smallest (`"min"`) element: `i64`.
 
     The axis is dropped. The first of equal elements wins, and the first NaN over every number, as
-    in NumPy. Over an empty axis there is no position: ShapeError. No gradient, as the result is an
-    integer.
+    in NumPy. Over an empty axis there is no position: ShapeError; code compiled for a symbolic axis
+    that turns out empty gives 0. No gradient, as the result is an integer.
     """
 
     kind: str
@@ -70,8 +71,10 @@ class ArgReduce(Op):
             wins = context.let(self._wins(value, best))
             return Select(wins, value, best), Select(wins, inner[0], where)
 
-        start = (load(integer(0)), integer(0))
-        return context.loop([loads[0].type.shape[self.axis]], start, body)[1]
+        size = loads[0].type.shape[self.axis]
+        with context.masked(size_expr(size) > 0) if may_be_empty(size) else nullcontext():
+            first = load(integer(0))
+        return context.loop([size], (first, integer(0)), body)[1]
 
     def _wins(self, value: Expr, best: Expr) -> Expr:
         wins: Expr = find("greater" if self.kind == "max" else "less")(value, best)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,7 +140,8 @@ class PassManager:
         folder = dump if dump is not None else _dump_folder()
         chosen = self.pipeline if start_from is stop_after is None else self._part(start_from, stop_after)
         run = _Run(self, graph, level, folder, print_after_all)
-        run.run(chosen)
+        with _uncollected():
+            run.run(chosen)
         if time:
             sys.stderr.write(f"{run.report}\n")
         return run.report
@@ -278,6 +281,18 @@ def _pass_error(step: Pass, graph: Graph, problem: Difference, guilty: Guilty | 
         return PassError(summary, facts=problem.facts)
     facts = [("rule", guilty.rule), ("applied to", guilty.op), *guilty.problem.facts]
     return PassError(summary, facts=facts, location=guilty.location)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: each would visit all nodes, which makes large graphs quadratic."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_level() -> int:

@@ -138,7 +138,8 @@ class _Reader:
         self.expect("(")
         body = Pipeline(self.steps())
         self.expect(")")
-        return Fixpoint(body, **self.options({"max": 8}, "fixpoint"))
+        chosen = self.options({"max": 8}, "fixpoint")
+        return Fixpoint(body, int(chosen.get("max", 8)))
 
     def options(self, defaults: Mapping[str, object], owner: str) -> dict[str, bool | int | float | str]:
         chosen: dict[str, bool | int | float | str] = {}

@@ -158,7 +158,7 @@ class Rewriter:
             self._pending.append(node)
 
     def _rules_for(self, op: Op) -> tuple[Rule, ...]:
-        key: type[Op] | Scalar = op.row if isinstance(op, Elementwise) else type(op)
+        key: type[Op] | Scalar = op.row if type(op) is Elementwise else type(op)
         found = self._table.get(key)
         if found is None:
             wanted = {key, type(op)}

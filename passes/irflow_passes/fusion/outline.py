@@ -71,6 +71,7 @@ class Outliner:
         self.fused: list[Unit] = []
         self.replaced: dict[Value, Value] = {}
         self.moved: set[Node] = set()
+        self.is_symbolic = bool(graph.symbols)
 
     def run(self) -> int:
         """Edit the graph; how many kernels were made."""
@@ -94,7 +95,7 @@ class Outliner:
         nodes = sorted(group.members, key=self.position.__getitem__)
         stored = [node for node in nodes if self.planner.stored.get(node) is group]
         unit = Unit(nodes, group.kind, [node.output for node in stored])
-        size = unit.undefined_size() if len(nodes) > 1 else None
+        size = unit.undefined_size() if self.is_symbolic and len(nodes) > 1 else None
         if size is not None:
             self.planner.context.explain(nodes[-1], f"no input of the kernel has the size {size}")
         if len(nodes) == 1 or size is not None:

@@ -31,45 +31,50 @@ class Reading(enum.Enum):
     NEVER = "from memory only"
 
 
+# Dispatch is by exact class: these questions are asked for every edge of a graph.
+_READS_ONCE = frozenset((Transpose, Reshape, Reverse, Slice, Concatenate, Reduce, ArgReduce))
+_FREE_OF_FLOPS = frozenset((*_MOVES, Constant, Iota, SizeOf, Convert))
+_POINTWISE = frozenset((Elementwise, Convert))
+
+
 def reading(node: Node, position: int) -> Reading:
     """How `node` reads one of its operands."""
-    op = node.op
-    match op:
-        case Elementwise() | Convert():
-            return Reading.SAME
-        case Broadcast():
-            repeated = op.repeated_axes(node.inputs[0].type.shape)
-            is_copy = all(op.shape[axis] == 1 for axis in repeated)
-            return Reading.ONCE if is_copy else Reading.REPEATED
-        case Pad():
-            return Reading.REPEATED if position == 1 else Reading.ONCE
-        case Transpose() | Reshape() | Reverse() | Slice() | Concatenate() | Reduce() | ArgReduce():
-            return Reading.ONCE
-        case _:
-            contraction = op.lowering is Lowering.CONTRACTION
-            return Reading.ONCE if contraction else Reading.NEVER
+    kind = type(node.op)
+    if kind in _POINTWISE:
+        return Reading.SAME
+    if kind in _READS_ONCE:
+        return Reading.ONCE
+    if kind is Broadcast:
+        return _reading_of_broadcast(node)
+    if kind is Pad:
+        return Reading.REPEATED if position == 1 else Reading.ONCE
+    return Reading.ONCE if is_contraction(node) else Reading.NEVER
+
+
+def _reading_of_broadcast(node: Node) -> Reading:
+    assert isinstance(node.op, Broadcast)
+    shape = node.op.shape
+    repeated = node.op.repeated_axes(node.inputs[0].type.shape)
+    return Reading.ONCE if all(shape[axis] == 1 for axis in repeated) else Reading.REPEATED
 
 
 def index_map(node: Node, position: int) -> Hashable:
     """From the index of a result to that of an operand: equal keys, equal maps."""
-    match node.op:
-        case Reduce(axes=axes):
-            return ("reduce", axes)
-        case ArgReduce(axis=axis):
-            return ("reduce", (axis,))
-        case op:
-            return (op, position)
+    axes = _reduced_axes(node)
+    return (node.op, position) if axes is None else ("reduce", axes)
 
 
 def reduction(node: Node) -> Hashable | None:
     """What reductions in one kernel have in common: the shape that they read and the axes."""
-    match node.op:
-        case Reduce(axes=axes):
-            return (node.inputs[0].type.shape, axes)
-        case ArgReduce(axis=axis):
-            return (node.inputs[0].type.shape, (axis,))
-        case _:
-            return None
+    axes = _reduced_axes(node)
+    return None if axes is None else (node.inputs[0].type.shape, axes)
+
+
+def _reduced_axes(node: Node) -> tuple[int, ...] | None:
+    op = node.op
+    if type(op) is Reduce:
+        return op.axes
+    return (op.axis,) if type(op) is ArgReduce else None
 
 
 def is_contraction(node: Node) -> bool:
@@ -78,41 +83,35 @@ def is_contraction(node: Node) -> bool:
 
 def is_prologue(node: Node) -> bool:
     """Whether a contraction may compute this while it reads an operand."""
-    return isinstance(node.op, _PROLOGUE) or is_scalar_constant(node)
+    return type(node.op) in _PROLOGUE or is_scalar_constant(node)
 
 
 def is_scalar_constant(node: Node) -> bool:
-    return isinstance(node.op, Constant) and node.output.type.size == 1
+    return type(node.op) is Constant and node.output.type.size == 1
 
 
 def is_free(node: Node) -> bool:
     """Whether it costs less to compute an element than to load it."""
-    return isinstance(node.op, Iota | SizeOf | Broadcast) or is_scalar_constant(node)
+    return type(node.op) in (Broadcast, Iota, SizeOf) or is_scalar_constant(node)
 
 
 def flops(node: Node) -> int:
     """Operations for one element of the result; large for what must not be repeated."""
-    match node.op:
-        case Elementwise(row=row):
-            return row.flops
-        case Constant() | Iota() | SizeOf() | Convert():
-            return 0
-        case op if isinstance(op, _MOVES):
-            return 0
-        case _:
-            return 1000
+    op = node.op
+    if type(op) is Elementwise:
+        return op.row.flops
+    return 0 if type(op) in _FREE_OF_FLOPS else 1000
 
 
 def refusal(node: Node) -> str | None:
     """Why a node can be no part of any group, or None."""
     if len(node.outputs) != 1:
         return f"{node.op.name} has several results"
-    if isinstance(node.op, Constant) and not is_scalar_constant(node):
+    if type(node.op) is Constant and not is_scalar_constant(node):
         return "a constant array stays in memory"
-    match node.op.lowering:
-        case Lowering.ELEMENT | Lowering.CONTRACTION:
-            return None
-        case Lowering.REDUCTION if reduction(node) is not None:
-            return None
-        case lowering:
-            return f"{node.op.name} is a {lowering.value} of its own"
+    lowering = node.op.lowering
+    if lowering in (Lowering.ELEMENT, Lowering.CONTRACTION):
+        return None
+    if lowering is Lowering.REDUCTION and reduction(node) is not None:
+        return None
+    return f"{node.op.name} is a {lowering.value} of its own"

@@ -26,9 +26,8 @@ def _is(value: Value, number: float) -> bool:
 
 
 def _is_float_negative_zero(value: Value) -> bool:
-    if not value.type.dtype.is_float or not _is(value, 0):
-        return False
-    return bool(np.signbit(uniform(value)))
+    known = uniform(value) if value.type.dtype.is_float else None
+    return known is not None and bool(known == 0) and bool(np.signbit(known))
 
 
 @rewrites("add")

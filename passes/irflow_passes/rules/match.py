@@ -29,9 +29,9 @@ def made_by(value: Value, kind: type[OpType]) -> tuple[Node, OpType] | None:
 def made_by_row(value: Value, *names: str) -> Node | None:
     """The node behind `value` if it is elementwise, of one of these rows."""
     node = value.node
-    if node is not None and isinstance(node.op, Elementwise) and node.op.row.name in names:
-        return node
-    return None
+    if node is None or type(node.op) is not Elementwise:
+        return None
+    return node if node.op.row.name in names else None
 
 
 def uniform(value: Value) -> np.generic | None:
@@ -41,7 +41,7 @@ def uniform(value: Value) -> np.generic | None:
         node = node.inputs[0].node
     if node is None or not isinstance(node.op, Constant) or node.op.value.array.size != 1:
         return None
-    number: np.generic = node.op.value.array.reshape(())[()]
+    number: np.generic = node.op.value.array.flat[0]
     return number
 
 

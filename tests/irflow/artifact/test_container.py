@@ -352,16 +352,42 @@ def test_zip_bombs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(path) == "more than 99 bytes of text"
 
 
+def patch_table(content: bytes, member: str, offset: int, value: int, size: int) -> bytes:
+    """A zip whose table of contents has another value at `offset` of the entry of a member."""
+    start = content.rindex(member.encode(), 0, content.rindex(b"PK\x05\x06")) - 46 + offset
+    return content[:start] + value.to_bytes(size, "little") + content[start + size :]
+
+
+FLAGS, COMPRESSED_SIZE, FILE_SIZE = 8, 20, 24
+
+
 def test_declared_sizes(path: Path) -> None:
     """A table of contents that lies is found out, whichever way it lies."""
     save(path, example())
     good = path.read_bytes()
     with zipfile.ZipFile(io.BytesIO(good)) as archive:
-        entry = archive.getinfo(MAIN)
-    at = good.index(MAIN.encode(), good.rindex(MANIFEST.encode()))
-    for size in (0, entry.file_size - 1, entry.file_size + 1, 2**31):
-        path.write_bytes(good[: at - 22] + size.to_bytes(4, "little") + good[at - 18 :])
-        refused(path)
+        size = archive.getinfo(MAIN).file_size
+    for lie in (0, size - 1, size + 1):
+        path.write_bytes(patch_table(good, MAIN, FILE_SIZE, lie, 4))
+        assert "CRC" in (problem := refused(path)) or problem.endswith("said to have")
+    path.write_bytes(patch_table(good, MAIN, FILE_SIZE, 2**31, 4))
+    assert refused(path) == "graphs/main.ir is compressed more than 200 times"
+    path.write_bytes(patch_table(good, ARRAYS, COMPRESSED_SIZE, 2**31, 4))
+    assert refused(path) == "arrays.safetensors is said to be larger than the file"
+
+
+def test_encrypted_members(path: Path) -> None:
+    save(path, example())
+    path.write_bytes(patch_table(path.read_bytes(), MAIN, FLAGS, 1, 2))
+    assert refused(path) == "graphs/main.ir is encrypted"
+
+
+def test_a_name_twice_in_the_manifest(path: Path) -> None:
+    save(path, example())
+    members = contents(path)
+    text = members[MANIFEST].replace(b'"metadata": {', b'"metadata": {"a": 0, ')
+    write(path, members | {MANIFEST: text})
+    assert refused(path) == "the manifest is malformed: a name occurs twice in one table"
 
 
 def test_a_very_regular_graph_can_be_loaded_again(path: Path) -> None:

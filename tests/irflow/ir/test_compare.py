@@ -53,22 +53,26 @@ def test_names_and_locations_mean_nothing(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "difference"),
     [
-        ("<tanh>", "<exp>", "equation 0: attribute row differ"),
-        ("%0, %x", "%x, %0", "equation 1: operands differ"),
-        ("<1.0,", "<1,", "equation 2: attribute value differ"),
-        ("<1.0, flag=true>", "<-1.0>", "equation 2: attribute value, attribute flag differ"),
-        ("%x, %s :", "%x :", "equation 2: numbers of operands differ"),
-        ("1.0, nan", "-1.0, nan", "equation 5: attribute value differ"),
-        ("<exp>", "<tanh>", "equation 4: attribute row differ"),
-        ("elementwise<tanh> %x : f32[n]", "reverse<(0,)> %x : f32[n]", "equation 0: operations"),
+        ("<tanh>", "<exp>", "equation 0 differs in attribute row"),
+        ("%0, %x", "%x, %0", "equation 1 differs in operands"),
+        ("<1.0,", "<1,", "equation 2 differs in attribute value"),
+        ("<1.0, flag=true>", "<-1.0>", "equation 2 differs in attribute value, attribute flag"),
+        ("%x, %s :", "%x :", "equation 2 differs in numbers of operands"),
+        ("1.0, nan", "-1.0, nan", "equation 5 differs in attribute value"),
+        ("<exp>", "<tanh>", "equation 4 differs in attribute row"),
+        (
+            "elementwise<tanh> %x : f32[n]",
+            "reverse<(0,)> %x : f32[n]",
+            "equation 0 differs in operations",
+        ),
         ("  return %1", "  %5 = test_attributes : f32[]\n  return %1", "equation 6 stands in one"),
         ("return %1,", "return %0,", "the outputs differ"),
         ("return %0", "return %b", "the outputs differ"),
-        ("%s: f32[4] state", "%s: f32[4] parameter", "the header differ"),
-        ('update("s")', 'update("t")', "the header differ"),
-        ("f32[n]", "f32[m]", "the header differ"),
-        ('update("s") {', 'update("s") where n <= 9 {', "the header differ"),
-        ("%x: f32[n],", '%x: f32[n] parameter("x"),', "the header differ"),
+        ("%s: f32[4] state", "%s: f32[4] parameter", "a header differs"),
+        ('update("s")', 'update("t")', "a header differs"),
+        ("f32[n]", "f32[m]", "a header differs"),
+        ('update("s") {', 'update("s") where n <= 9 {', "a header differs"),
+        ("%x: f32[n],", '%x: f32[n] parameter("x"),', "a header differs"),
     ],
 )
 def test_everything_else_makes_a_difference(old: str, new: str, difference: str) -> None:
@@ -80,9 +84,17 @@ def test_everything_else_makes_a_difference(old: str, new: str, difference: str)
     assert found.startswith(difference)
 
 
+def test_a_header_of_many_lines() -> None:
+    inputs = ", ".join(f"%long_name_{i}: f32[100, 100]" for i in range(9))
+    graph, other = (
+        parse_graph(f"graph @g({inputs}, %x: {t}[]) {{ return }}") for t in ("f32", "f64")
+    )
+    assert first_difference(graph, other) == "a header differs\n  - %9: f32[]\n  + %9: f64[]"
+
+
 def test_the_layout_of_a_difference() -> None:
     assert first_difference(parse_graph(TEXT), variant("%0, %x", "%x, %0")) == (
-        "equation 1: operands differ\n"
+        "equation 1 differs in operands\n"
         "  - %3 = elementwise<subtract> %2, %0 : f32[n]\n"
         "  + %3 = elementwise<subtract> %0, %2 : f32[n]"
     )

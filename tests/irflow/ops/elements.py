@@ -72,9 +72,6 @@ class EagerContext:
         assert all(0 <= i < size for i, size in zip(place, array.shape, strict=True)), place
         return Const(array[place].item(), dtype)
 
-    def load_of(self, array: np.ndarray) -> Load:
-        return Load(self, array)
-
     @contextmanager
     def masked(self, condition: Expr) -> Iterator[None]:
         before = self.is_masked_off
@@ -146,7 +143,7 @@ def run_loops(node: Node, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The results of a node of static types, by its element function or its nest."""
     outputs = [np.empty(v.type.static_shape, v.type.dtype.numpy) for v in node.outputs]
     context = EagerContext(outputs)
-    loads = [context.load_of(array) for array in inputs]
+    loads = [Load(context, array) for array in inputs]
     if node.op.lowering is Lowering.NEST:
         node.op.nest(context, loads, outputs)
         return outputs

@@ -527,7 +527,5 @@ def test_sizes_that_cannot_be_compared_are_not_guessed(op: Op, types: list[Tenso
 
 def test_an_empty_axis_that_shows_only_at_run_time() -> None:
     empty = np.zeros((0, 2), np.float32)
-    with pytest.raises(ShapeError, match="gather: nothing to read along an empty axis"):
-        Gather().numpy(empty, np.array([[0]]))
     with pytest.raises(ShapeError, match="arg_reduce: an empty axis has no largest"):
         ArgReduce("max", 0).numpy(empty)

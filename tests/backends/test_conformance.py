@@ -1,0 +1,11 @@
+"""Both built-in backends fulfil the contract that third parties test theirs with."""
+
+from irflow.testing import BackendConformance
+
+
+class TestNumpy(BackendConformance):
+    backend = "numpy"
+
+
+class TestLlvm(BackendConformance):
+    backend = "llvm"

@@ -1,0 +1,328 @@
+"""The grouping rules of `fuse`, each on the smallest graph that shows it."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from irflow import dtypes
+from irflow.ir.builder import Builder
+from irflow.ir.check import check_graph
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.parse import parse_graph
+from irflow.ir.types import TensorType
+from irflow.ops import Broadcast, Constant, Elementwise, Iota, Matmul, Reduce, Reshape, Transpose
+from irflow.plugins import find_pass
+from irflow.scalars import find
+from irflow.transform import PassManager, Report
+
+
+def fuse(text: str, pipeline: str = "fuse", claims=lambda node: False) -> tuple[Graph, Report]:
+    graph = parse_graph(text)
+    return graph, PassManager(pipeline, find_pass, claims=claims).run(graph, check=3)
+
+
+def shown(graph: Graph) -> list[str]:
+    """Each node as its op, or the kind of a fusion with the ops inside."""
+    return [
+        f"{node.op.kind}({' '.join(map(name, node.regions[0]))})" if node.regions else name(node)
+        for node in graph
+    ]
+
+
+def name(node: Node) -> str:
+    row = getattr(node.op, "row", None)
+    return str(row) if node.op.name == "elementwise" else node.op.name
+
+
+def reasons(report: Report) -> str:
+    return "\n".join(map(str, report.records[-1].notes))
+
+
+def test_a_chain_of_elementwise_nodes_is_a_loop() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[n, 3]) -> f32[n, 3] {
+          %0 = elementwise<exp> %x : f32[n, 3]
+          %1 = elementwise<sin> %0 : f32[n, 3]
+          %2 = elementwise<add> %1, %0 : f32[n, 3]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["loop(exp sin add)"]
+
+
+def test_a_lone_node_stays_as_it_is() -> None:
+    graph, report = fuse(
+        "graph @f(%x: f32[n]) -> f32[n] {\n %0 = elementwise<exp> %x : f32[n]\n return %0 }"
+    )
+    assert shown(graph) == ["exp"]
+    assert not report.changed
+
+
+def test_a_value_that_is_returned_is_one_more_result() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[n]) -> f32[n], f32[n] {
+          %0 = elementwise<exp> %x : f32[n]
+          %1 = elementwise<sin> %0 : f32[n]
+          return %0, %1
+        }"""
+    )
+    assert shown(graph) == ["loop(exp sin)"]
+    assert len(graph.first.outputs) == 2
+
+
+def test_what_is_expensive_is_not_repeated_by_a_broadcast() -> None:
+    graph, report = fuse(
+        """graph @f(%v: f32[n], %x: f32[n, 3]) -> f32[n, 3] {
+          %0 = elementwise<exp> %v : f32[n]
+          %1 = broadcast<(n, 3), axes=(0,)> %0 : f32[n, 3]
+          %2 = elementwise<add> %x, %1 : f32[n, 3]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["exp", "loop(broadcast add)"]
+    assert "10 operations an element would be repeated" in reasons(report)
+
+
+def test_what_is_cheap_may_be_repeated_by_a_broadcast() -> None:
+    graph, _ = fuse(
+        """graph @f(%v: f32[n], %x: f32[n, 3]) -> f32[n, 3] {
+          %0 = elementwise<negative> %v : f32[n]
+          %1 = broadcast<(n, 3), axes=(0,)> %0 : f32[n, 3]
+          %2 = elementwise<add> %x, %1 : f32[n, 3]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["loop(negative broadcast add)"]
+
+
+def test_an_expensive_value_read_at_two_indices_is_computed_once() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[3, 3]) -> f32[3, 3] {
+          %0 = elementwise<exp> %x : f32[3, 3]
+          %1 = transpose<(1, 0)> %0 : f32[3, 3]
+          %2 = elementwise<add> %0, %1 : f32[3, 3]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["exp", "loop(transpose add)"]
+
+
+def test_a_reduction_takes_what_it_reads_and_what_follows() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[n, 3]) -> f32[n] {
+          %0 = elementwise<square> %x : f32[n, 3]
+          %1 = reduce<add, axes=(1,)> %0 : f32[n]
+          %2 = elementwise<sqrt> %1 : f32[n]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["reduce(square reduce sqrt)"]
+
+
+def test_reductions_over_the_same_axes_share_a_kernel() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[n, 3]) -> f32[n] {
+          %0 = elementwise<exp> %x : f32[n, 3]
+          %1 = reduce<add, axes=(1,)> %0 : f32[n]
+          %2 = reduce<maximum, axes=(1,)> %0 : f32[n]
+          %3 = elementwise<divide> %1, %2 : f32[n]
+          return %3
+        }"""
+    )
+    assert shown(graph) == ["reduce(exp reduce reduce divide)"]
+
+
+def test_reductions_over_other_axes_do_not() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[3, 3]) -> f32[3] {
+          %0 = reduce<add, axes=(1,)> %x : f32[3]
+          %1 = reduce<add, axes=(0,)> %x : f32[3]
+          %2 = elementwise<divide> %0, %1 : f32[3]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["reduce", "reduce(reduce divide)"]
+    assert "the group reduces another shape or other axes" in reasons(report)
+
+
+def test_softmax_is_cut_where_a_row_is_needed_as_a_whole() -> None:
+    graph, report = fuse(
+        """graph @softmax(%x: f32[n, 8]) -> f32[n, 8] {
+          %0 = reduce<maximum, axes=(1,)> %x : f32[n]
+          %1 = broadcast<(n, 8), axes=(0,)> %0 : f32[n, 8]
+          %2 = elementwise<subtract> %x, %1 : f32[n, 8]
+          %3 = elementwise<exp> %2 : f32[n, 8]
+          %4 = reduce<add, axes=(1,)> %3 : f32[n]
+          %5 = broadcast<(n, 8), axes=(0,)> %4 : f32[n, 8]
+          %6 = elementwise<divide> %3, %5 : f32[n, 8]
+          return %6
+        }"""
+    )
+    assert shown(graph) == [
+        "reduce",
+        "loop(broadcast subtract exp)",
+        "reduce",
+        "loop(broadcast divide)",
+    ]
+    assert "reduce would be repeated, or computed at another index" in reasons(report)
+    assert "another reader leads back to the group" in reasons(report)
+
+
+def test_a_contraction_takes_moves_before_and_functions_behind() -> None:
+    graph, _ = fuse(
+        """graph @dense(%x: f32[8, n], %w: f32[8, 4], %b: f32[4]) -> f32[n, 4] {
+          %0 = transpose<(1, 0)> %x : f32[n, 8]
+          %1 = matmul %0, %w : f32[n, 4]
+          %2 = broadcast<(n, 4), axes=(1,)> %b : f32[n, 4]
+          %3 = elementwise<add> %1, %2 : f32[n, 4]
+          %4 = elementwise<tanh> %3 : f32[n, 4]
+          return %4
+        }"""
+    )
+    assert shown(graph) == ["contraction(transpose matmul broadcast add tanh)"]
+
+
+def test_a_contraction_computes_nothing_before() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[n, 8], %w: f32[8, 4]) -> f32[n, 4] {
+          %0 = elementwise<negative> %x : f32[n, 8]
+          %1 = matmul %0, %w : f32[n, 4]
+          return %1
+        }"""
+    )
+    assert shown(graph) == ["negative", "matmul"]
+    assert "through moves of elements only" in reasons(report)
+
+
+def test_one_contraction_a_kernel() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[n, 4], %w: f32[4, 4]) -> f32[n, 4] {
+          %0 = matmul %x, %w : f32[n, 4]
+          %1 = matmul %x, %w : f32[n, 4]
+          %2 = elementwise<add> %0, %1 : f32[n, 4]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["matmul", "contraction(matmul add)"]
+
+
+def test_a_cheap_value_is_computed_in_both_kernels_that_read_it() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[4], %y: f32[4]) -> f32[2, 2], f32[] {
+          %0 = elementwise<add> %x, %y : f32[4]
+          %1 = elementwise<exp> %0 : f32[4]
+          %2 = reshape<(2, 2)> %1 : f32[2, 2]
+          %3 = reduce<add, axes=(0,)> %0 : f32[]
+          return %2, %3
+        }"""
+    )
+    assert shown(graph) == ["loop(add exp reshape)", "reduce(add reduce)"]
+
+
+def test_nodes_that_the_backend_claims_stay_alone() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[n]) -> f32[n] {
+          %0 = elementwise<exp> %x : f32[n]
+          %1 = elementwise<sin> %0 : f32[n]
+          %2 = elementwise<negative> %1 : f32[n]
+          return %2
+        }""",
+        claims=lambda node: name(node) == "sin",
+    )
+    assert shown(graph) == ["exp", "sin", "negative"]
+    assert "the backend runs it itself" in reasons(report)
+
+
+def test_a_size_that_no_input_of_the_kernel_has_keeps_it_apart() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[n]) -> f32[n, 2] {
+          %0 = constant<dense(f32[], 2.0)> : f32[]
+          %1 = broadcast<(n, 2), axes=()> %0 : f32[n, 2]
+          return %1
+        }"""
+    )
+    assert shown(graph) == ["constant", "broadcast"]
+    assert "no input of the kernel has the size n" in reasons(report)
+
+
+def test_a_group_is_no_larger_than_the_limit() -> None:
+    lines = "\n".join(f"%{i + 1} = elementwise<sin> %{i} : f32[n]" for i in range(9))
+    text = f"graph @f(%0: f32[n]) -> f32[n] {{\n{lines}\nreturn %9 }}".replace("%0", "%x")
+    graph, report = fuse(text, "fuse{nodes=4}")
+    assert shown(graph) == ["sin", "loop(sin sin sin sin)", "loop(sin sin sin sin)"]
+    assert "the group has 4 nodes already" in reasons(report)
+
+
+def test_a_group_reads_no_more_inputs_than_the_limit() -> None:
+    graph, report = fuse(
+        """graph @f(%a: f32[n], %b: f32[n], %c: f32[n], %d: f32[n]) -> f32[n] {
+          %0 = elementwise<add> %a, %b : f32[n]
+          %1 = elementwise<add> %0, %c : f32[n]
+          %2 = elementwise<add> %1, %d : f32[n]
+          return %2
+        }""",
+        "fuse{inputs=3}",
+    )
+    assert shown(graph) == ["add", "loop(add add)"]
+    assert "more than 3 inputs" in reasons(report)
+
+
+def test_a_second_run_finds_nothing() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[n]) -> f32[n] {
+          %0 = elementwise<exp> %x : f32[n]
+          %1 = elementwise<sin> %0 : f32[n]
+          return %1
+        }""",
+        "fuse,fuse",
+    )
+    assert [record.changed for record in report.records] == [True, False]
+
+
+def random_graph(seed: int, size: int) -> Graph:
+    """Elementwise functions, moves, reductions and products on 4×4 matrices, many values read twice."""
+    choose = random.Random(seed)
+    graph = Graph("random")
+    builder = Builder(graph)
+    matrix = TensorType(dtypes.f32, (4, 4))
+    values = [graph.add_input(matrix) for _ in range(3)]
+
+    def emit(op, *inputs: Value) -> Value:
+        return builder.emit(op, inputs)[0]
+
+    while len(graph) < size:
+        x, y = choose.choice(values[-8:]), choose.choice(values[-8:])
+        axis = choose.randrange(2)
+        number = np.float32(choose.randrange(3))
+        values.append(
+            choose.choice(
+                (
+                    lambda: emit(Elementwise(find(choose.choice(["add", "maximum"]))), x, y),
+                    lambda: emit(Elementwise(find(choose.choice(["tanh", "sin", "negative"]))), x),
+                    lambda: emit(Transpose((1, 0)), x),
+                    lambda: emit(Elementwise(find("tanh")), emit(Matmul(), x, y)),
+                    lambda: emit(Reshape((4, 4)), emit(Reshape((16,)), x)),
+                    lambda: emit(Broadcast((4, 4), (axis,)), emit(Reduce(find("add"), (axis,)), x)),
+                    lambda: emit(Broadcast((4, 4), ()), emit(Constant.of(number))),
+                    lambda: emit(Iota((4, 4), axis, dtypes.f32)),
+                )
+            )()
+        )
+    graph.set_outputs([*values[-4:], choose.choice(values)])
+    return graph
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs_compute_the_same(seed: int) -> None:
+    graph = random_graph(seed, 10 + seed)
+    pipeline = "fuse" if seed % 2 else "canonicalize,fold,simplify,cse,dce,fuse"
+    PassManager(pipeline, find_pass).run(graph, check=3)
+    check_graph(graph)
+    for node in graph:
+        if node.regions:
+            shapes = {output.type.shape for output in node.outputs}
+            assert len(shapes) == 1
+            assert len(node.regions[0]) >= 2
