@@ -142,8 +142,13 @@ def align(rows: Iterable[Fact]) -> list[str]:
     if not table:
         return []
     columns = max(len(row) for row in table)
-    widths = [max((len(row[i]) for row in table if len(row) > i), default=0) for i in range(columns)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in table]
+    widths = [
+        max((len(row[i]) for row in table if len(row) > i), default=0) for i in range(columns)
+    ]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in table
+    ]
 
 
 def nearest(name: str, known: Iterable[str], kind: str) -> UnknownNameError:
@@ -151,4 +156,6 @@ def nearest(name: str, known: Iterable[str], kind: str) -> UnknownNameError:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None
-    return UnknownNameError(f"unknown {kind} {name!r}", facts=[("known", ", ".join(names) or "(none)")], hint=hint)
+    return UnknownNameError(
+        f"unknown {kind} {name!r}", facts=[("known", ", ".join(names) or "(none)")], hint=hint
+    )

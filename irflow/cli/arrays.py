@@ -38,7 +38,8 @@ class Source:
         array: of a file or a literal.
         fill: `"random"` or `"zeros"` if there is no array.
         type: of the fill, if it was given.
-        is_literal: whether the element type of `array` may still change.
+        is_literal: whether the element type of `array` may still change; a literal without an array
+            can only be a static argument.
     """
 
     text: str
@@ -57,7 +58,7 @@ def read_source(name: str, text: str) -> Source:
     """What `--input name=text` stands for.
 
     Raises:
-        CommandError: no known form, or no such file.
+        CommandError: a malformed type, or no such file.
         ArtifactError: a damaged file, or one that holds Python objects.
     """
     fill = _FILL.fullmatch(text)
@@ -70,24 +71,24 @@ def read_source(name: str, text: str) -> Source:
         return Source(text, _as_native(_read_file(file["path"], file["member"] or "", name)))
     if _TYPE.fullmatch(text):
         return Source(text, fill="random", type=_static_type(text))
-    return Source(text, _literal(name, text), is_literal=True)
+    return Source(text, _literal(text), is_literal=True)
 
 
 def _static_type(text: str) -> TensorType:
-    with misuse(IrflowError):
+    with misuse(IrflowError, about=text):
         type = Scope().type(text)
     if not type.is_static:
         raise CommandError(f"{type}: an array needs sizes that are numbers")
     return type
 
 
-def _literal(name: str, text: str) -> np.ndarray:
+def _literal(text: str) -> np.ndarray | None:
     try:
         array = np.asarray(json.loads(text))
     except (ValueError, RecursionError):
-        array = np.asarray(None)
+        return None
     if array.dtype.kind not in "bif":
-        raise CommandError(f"--input {name}={text} is no array", facts=[("forms", FORMS)])
+        return None
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
@@ -169,6 +170,8 @@ def _stored_sources(graph: Graph, stored: Mapping[str, np.ndarray]) -> dict[str,
 
 def _fit(name: str, declared: TensorType, source: Source) -> Source:
     """The source with its element type checked, or converted if it is a literal."""
+    if source.is_literal and source.array is None:
+        raise CommandError(f"--input {name}={source.text} is no array", facts=[("forms", FORMS)])
     found = source.known_type
     if found is None or found.dtype is declared.dtype:
         return source

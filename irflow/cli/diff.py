@@ -10,7 +10,7 @@ from irflow.cli.failures import DONE, FAILED, CommandError, CommandParser
 from irflow.cli.functions import split_function
 from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
-from irflow.ir import diff_text, first_difference
+from irflow.ir.compare import diff_text, first_difference
 
 _EXAMPLES = """\
   irflow diff stages/00-traced.ir stages/01-canonicalize.ir

@@ -19,7 +19,7 @@ from irflow.cli.console import print_json, print_table
 from irflow.cli.failures import DONE, FAILED, CommandParser
 from irflow.cli.verification import verify
 from irflow.errors import IrflowError
-from irflow.ir import parse_graph
+from irflow.ir.parse import parse_graph
 from irflow.log import TOPICS
 
 _EXAMPLES = """\

@@ -41,13 +41,16 @@ class CommandParser(argparse.ArgumentParser):
 
 
 @contextmanager
-def misuse(*kinds: type[IrflowError]) -> Iterator[None]:
-    """Report errors of these kinds as a wrong command line."""
+def misuse(*kinds: type[IrflowError], about: str = "") -> Iterator[None]:
+    """Report errors of these kinds as a wrong command line; `about` says which part of it."""
     try:
         yield
     except kinds as error:
         raise CommandError(
-            error.summary, facts=error.facts, location=error.location, hint=error.hint
+            f"{about}: {error.summary}" if about else error.summary,
+            facts=error.facts,
+            location=error.location,
+            hint=error.hint,
         ) from error
 
 

@@ -30,6 +30,7 @@ from irflow.location import Location
 Spec = TensorType | dict[str, "Spec"] | list["Spec"]
 
 _REFERENCE = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
+_JSON_WORDS = {"true": True, "false": False, "null": None}
 _PATH = re.compile(r"(?P<root>[^\W\d]\w*)(?P<steps>(?:\.[^.\[\]]+|\[\d+\])*)")
 _STEP = re.compile(r"\.[^.\[\]]+|\[\d+\]")
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -169,7 +170,7 @@ def _functions(path: str) -> list[str]:
 
 def _jitted(found: object, path: str, name: str, constraints: str | None) -> JitFunction:
     if not callable(found):
-        raise CommandError(f"{path}: {name} is a {type(found).__name__}, not a function")
+        raise CommandError(f"{path}: {name} is no function but of type {type(found).__name__}")
     function = found if isinstance(found, JitFunction) else _jit(found)
     if constraints is None:
         return function
@@ -250,6 +251,8 @@ def _check_complete(
 
 
 def _static(name: str, text: str | None) -> object:
+    if text in _JSON_WORDS:
+        return _JSON_WORDS[text]
     try:
         return ast.literal_eval(text or "")
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -263,7 +266,7 @@ def _spec(given: Mapping[str, str], scope: Scope) -> Spec:
     if "" in given:
         if len(given) > 1:
             raise CommandError(f"--input gives a type and parts of it: {', '.join(given.values())}")
-        with misuse(IrflowError):
+        with misuse(IrflowError, about=f"--input …={given['']}"):
             return scope.type(given[""])
     parts: dict[str, dict[str, str]] = {}
     for steps, text in given.items():

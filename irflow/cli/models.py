@@ -22,7 +22,9 @@ from irflow.cli.failures import CommandError, misuse, unreachable_file
 from irflow.cli.functions import hint_of, split_function, trace_function_of
 from irflow.errors import DTypeError, IrflowError, ShapeError, TextError, UndecidableSizeError
 from irflow.frontend.specs import Scope
-from irflow.ir import Graph, TensorType, Value, check_graph, parse_graph
+from irflow.ir import Graph, TensorType, Value
+from irflow.ir.check import check_graph
+from irflow.ir.parse import parse_graph
 
 HELP = """\
 file.py:function (this executes the file), a graph text file, a .irflow container
@@ -88,7 +90,7 @@ def specialise(graph: Graph, types: Mapping[str, str]) -> Graph:
     patterns = []
     for name, text in types.items():
         value = inputs[find_input(graph, inputs, name)]
-        with misuse(IrflowError):
+        with misuse(IrflowError, about=f"--input {name}={text}"):
             type = scope.type(text)
         patterns.append((name, value.type.shape, _static_shape(name, value.type, type)))
     with misuse(ShapeError, UndecidableSizeError):

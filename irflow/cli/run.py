@@ -113,13 +113,13 @@ def _load(
 
 def _types(sources: Mapping[str, Source]) -> dict[str, str]:
     """The types to trace a function for."""
-    unknown = [name for name, source in sources.items() if source.known_type is None]
+    unknown = [name for name, source in sources.items() if source.fill and source.type is None]
     if unknown:
         raise CommandError(
             f"a function's {unknown[0]} needs a type",
             hint=f'--input "{unknown[0]}={sources[unknown[0]].fill}:f32[32, 784]"',
         )
-    return {name: str(source.known_type) for name, source in sources.items()}
+    return {name: str(source.known_type or source.text) for name, source in sources.items()}
 
 
 def _check_output(path: str | None, graph: Graph) -> None:

@@ -11,7 +11,8 @@ from irflow import dtypes
 from irflow.analysis import every_graph
 from irflow.backend import Executable
 from irflow.cli.failures import VerificationError
-from irflow.ir import Graph, evaluate
+from irflow.ir import Graph
+from irflow.ir.evaluate import evaluate
 from irflow.transform.verify import DRAWS, choose_sizes, draw_inputs, to_f64, wrong_elements
 
 

@@ -14,7 +14,7 @@ from irflow.frontend.tensor import Tensor, apply, as_tensor, strong
 from irflow.frontend.tracing import Argument, TracedFunction, current_trace, trace_function
 
 
-class custom_vjp:  # noqa: N801 - spelled as in JAX
+class custom_vjp:
     """Give a function a gradient of your own.
 
     Args:
@@ -48,7 +48,10 @@ class custom_vjp:  # noqa: N801 - spelled as in JAX
         if current_trace() is None:
             return self.function(*args)
         if self.forward is None or self.backward is None:
-            raise UsageError(f"custom_vjp function {self.function.__name__} has no gradient yet", hint="call .defvjp(forward, backward) first")
+            raise UsageError(
+                f"custom_vjp function {self.function.__name__} has no gradient yet",
+                hint="call .defvjp(forward, backward) first",
+            )
         fixed = {i: arg for i, arg in enumerate(args) if i in self.nondiff}
         leaves, structure = tree.flatten(tuple(arg for i, arg in enumerate(args) if i not in fixed))
         tensors = [strong(as_tensor(leaf)) for leaf in leaves]
@@ -57,14 +60,19 @@ class custom_vjp:  # noqa: N801 - spelled as in JAX
             remaining = iter(structure.unflatten(inputs))
             return [fixed[i] if i in fixed else next(remaining) for i in range(len(args))]
 
-        arguments = [Argument(t.type, p, False, t) for t, p in zip(tensors, structure.paths("args"), strict=True)]
+        arguments = [
+            Argument(t.type, p, False, t)
+            for t, p in zip(tensors, structure.paths("args"), strict=True)
+        ]
         primal = self._trace(lambda inputs: self.function(*whole(inputs)), arguments)
         forward = self._trace(self._paired(whole), arguments)
         backward = self._trace_backward(forward, primal, structure, tuple(fixed.values()))
         regions = (primal.graph, forward.graph, backward.graph)
         return primal.structure.unflatten(list(apply(ops.CustomVjp(), tensors, regions)))
 
-    def _trace(self, run: Callable[[list[Tensor]], Any], arguments: Sequence[Argument]) -> TracedFunction:
+    def _trace(
+        self, run: Callable[[list[Tensor]], Any], arguments: Sequence[Argument]
+    ) -> TracedFunction:
         traced = trace_function(run, arguments, self.function.__name__)
         if traced.captures or traced.updates:
             raise UsageError(
@@ -73,20 +81,32 @@ class custom_vjp:  # noqa: N801 - spelled as in JAX
             )
         return traced
 
-    def _paired(self, whole: Callable[[Sequence[Tensor]], list[Any]]) -> Callable[[list[Tensor]], Any]:
+    def _paired(
+        self, whole: Callable[[Sequence[Tensor]], list[Any]]
+    ) -> Callable[[list[Tensor]], Any]:
         def run(inputs: list[Tensor]) -> Any:
             assert self.forward is not None
             result = self.forward(*whole(inputs))
             if not isinstance(result, tuple) or len(result) != 2:
-                raise UsageError(f"the forward function of {self.function.__name__} returns (result, residuals)")
+                raise UsageError(
+                    f"the forward function of {self.function.__name__} returns (result, residuals)"
+                )
             return result
 
         return run
 
-    def _trace_backward(self, forward: TracedFunction, primal: TracedFunction, structure: tree.Structure, fixed: tuple[Any, ...]) -> TracedFunction:
+    def _trace_backward(
+        self,
+        forward: TracedFunction,
+        primal: TracedFunction,
+        structure: tree.Structure,
+        fixed: tuple[Any, ...],
+    ) -> TracedFunction:
         result_structure, residual_structure = forward.structure.children
         if result_structure != primal.structure:
-            raise UsageError(f"{self.function.__name__} and its forward function return different structures")
+            raise UsageError(
+                f"{self.function.__name__} and its forward function return different structures"
+            )
         count = result_structure.leaf_count
         types = [value.type for value in forward.graph.outputs]
         residuals = [Argument(type, f"residual{i}") for i, type in enumerate(types[count:])]
@@ -101,7 +121,9 @@ class custom_vjp:  # noqa: N801 - spelled as in JAX
 
         return self._trace(run, [*residuals, *cotangents])
 
-    def _cotangents(self, results: Any, structure: tree.Structure, forward: TracedFunction) -> list[Tensor]:
+    def _cotangents(
+        self, results: Any, structure: tree.Structure, forward: TracedFunction
+    ) -> list[Tensor]:
         """One cotangent a float argument leaf; None stands for zero."""
         if not isinstance(results, tuple) or len(results) != len(structure.children):
             raise GradientError(
@@ -114,5 +136,7 @@ class custom_vjp:  # noqa: N801 - spelled as in JAX
         for value, leaf in zip(forward.graph.inputs, leaves, strict=True):
             if value.type.dtype.is_inexact:
                 zero = Tensor(np.zeros((), value.type.dtype.numpy)).full(0.0, value.type.shape)
-                ends.append(zero if leaf is None else ops.convert(as_tensor(leaf), value.type.dtype))
+                ends.append(
+                    zero if leaf is None else ops.convert(as_tensor(leaf), value.type.dtype)
+                )
         return ends

@@ -16,7 +16,9 @@ from irflow.ir.graph import Graph
 from irflow.ir.types import type_of
 
 
-def run_compiled(op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Graph]) -> list[np.ndarray]:
+def run_compiled(
+    op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Graph]
+) -> list[np.ndarray]:
     """Trace, compile and run one op on arrays."""
     types = tuple(type_of(array) for array in arrays)
     if regions:

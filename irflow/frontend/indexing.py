@@ -40,7 +40,11 @@ def _complete(key: tuple[Any, ...], x: Tensor) -> list[Any]:
         parts.extend(_mask_positions(part))
     used = sum(part is not None and part is not Ellipsis for part in parts)
     if used > x.ndim:
-        raise ShapeError(f"{used} indices for a tensor of rank {x.ndim}", facts=[("tensor", x.type)], location=user_location())
+        raise ShapeError(
+            f"{used} indices for a tensor of rank {x.ndim}",
+            facts=[("tensor", x.type)],
+            location=user_location(),
+        )
     dots = [i for i, part in enumerate(parts) if part is Ellipsis]
     if len(dots) > 1:
         raise UsageError("an index may hold '...' once", location=user_location())
@@ -57,7 +61,9 @@ def _mask_positions(part: Any) -> list[Any]:
     tensor = as_tensor(array)
     if tensor.dtype is not dtypes.bool_:
         return [part]
-    return [Tensor(positions) for positions in np.nonzero(tensor._demand("a boolean mask as an index"))]
+    return [
+        Tensor(positions) for positions in np.nonzero(tensor._demand("a boolean mask as an index"))
+    ]
 
 
 def _basic(x: Tensor, parts: list[Any]) -> Tensor:
@@ -97,10 +103,18 @@ def _position(part: Any, size: Size, axis: int) -> Size:
     try:
         index = part.__index__()
     except (AttributeError, TypeError):
-        raise UsageError(f"{type(part).__name__} does not index a tensor", location=user_location(), hint="use integers, slices, ..., None or arrays") from None
+        raise UsageError(
+            f"{type(part).__name__} does not index a tensor",
+            location=user_location(),
+            hint="use integers, slices, ..., None or arrays",
+        ) from None
     position = index + size if index < 0 else index
     if isinstance(size, int) and not 0 <= position < size:
-        raise ShapeError(f"index {index} is out of range", facts=[("axis", axis), ("size", size)], location=user_location())
+        raise ShapeError(
+            f"index {index} is out of range",
+            facts=[("axis", axis), ("size", size)],
+            location=user_location(),
+        )
     return cast(Size, position)
 
 
@@ -110,19 +124,29 @@ def _bounds(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
     if stride == 0:
         raise UsageError("a slice with step 0", location=user_location())
     if isinstance(size, int):
-        first, last, stride = slice(*(None if v is None else int(v) for v in (part.start, part.stop, part.step))).indices(size)
+        first, last, stride = slice(
+            *(None if v is None else int(v) for v in (part.start, part.stop, part.step))
+        ).indices(size)
         count = len(range(first, last, stride))
         if stride > 0:
             return first, max(last, first) if count else first, stride, False
         low = first + (count - 1) * stride
         return (low, first + 1, -stride, True) if count else (0, 0, -stride, True)
     if stride < 0 and (part.start is not None or part.stop is not None):
-        raise UsageError("a slice with negative step and bounds needs a known size", facts=[("size", size)], location=user_location())
+        raise UsageError(
+            "a slice with negative step and bounds needs a known size",
+            facts=[("size", size)],
+            location=user_location(),
+        )
     first = _symbolic_bound(part.start, size, 0)
     last = _symbolic_bound(part.stop, size, size)
     if stride < 0:
         if stride != -1:
-            raise UsageError("a negative step other than -1 needs a known size", facts=[("size", size)], location=user_location())
+            raise UsageError(
+                "a negative step other than -1 needs a known size",
+                facts=[("size", size)],
+                location=user_location(),
+            )
         return 0, size, 1, True
     return first, last, stride, False
 
@@ -140,7 +164,11 @@ def _advanced(x: Tensor, parts: list[Any]) -> Tensor:
     """Arrays of integers: slices first, then one gather over the indexed axes, moved to the front."""
     plain = [part if isinstance(part, slice) else slice(None) for part in parts if part is not None]
     cut = _basic(x, plain)
-    indexed = [(axis, part) for axis, part in enumerate(p for p in parts if p is not None) if not isinstance(part, slice)]
+    indexed = [
+        (axis, part)
+        for axis, part in enumerate(p for p in parts if p is not None)
+        if not isinstance(part, slice)
+    ]
     axes = [axis for axis, _ in indexed]
     tensors = [_index_tensor(part, cut.shape[axis]) for axis, part in indexed]
     shape = broadcast_shapes("index", [tensor.type for tensor in tensors])
@@ -151,8 +179,16 @@ def _advanced(x: Tensor, parts: list[Any]) -> Tensor:
     before = axes[0] if is_adjacent else 0
     has_new_axis = any(part is None for part in parts)
     if has_new_axis and not is_adjacent:
-        raise UsageError("None beside index arrays that are apart", location=user_location(), hint="index first, then add the axis")
-    order = [*range(len(shape), len(shape) + before), *range(len(shape)), *range(len(shape) + before, gathered.ndim)]
+        raise UsageError(
+            "None beside index arrays that are apart",
+            location=user_location(),
+            hint="index first, then add the axis",
+        )
+    order = [
+        *range(len(shape), len(shape) + before),
+        *range(len(shape)),
+        *range(len(shape) + before, gathered.ndim),
+    ]
     result = ops.transpose(gathered, tuple(order))
     return _insert_axes(result, parts, len(shape)) if has_new_axis else result
 
@@ -175,13 +211,19 @@ def _insert_axes(result: Tensor, parts: list[Any], index_rank: int) -> Tensor:
 def _index_tensor(part: Any, size: Size) -> Tensor:
     tensor = as_tensor(part)
     if not tensor.dtype.is_integer:
-        raise UsageError(f"indices of dtype {tensor.dtype}", location=user_location(), hint="indices are integers or bools")
+        raise UsageError(
+            f"indices of dtype {tensor.dtype}",
+            location=user_location(),
+            hint="indices are integers or bools",
+        )
     known = tensor.concrete()
     if known is not None and isinstance(size, int) and known.size:
         low, high = int(known.min()), int(known.max())
         if low < -size or high >= size:
             bad = low if low < -size else high
-            raise ShapeError(f"index {bad} is out of range", facts=[("size", size)], location=user_location())
+            raise ShapeError(
+                f"index {bad} is out of range", facts=[("size", size)], location=user_location()
+            )
     if tensor.dtype.kind == "uint":
         return tensor
     wide = ops.convert(tensor, dtypes.i64)

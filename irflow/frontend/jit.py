@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from irflow import compiler, dtypes, log, tree
+from irflow import compiler, log, tree
 from irflow.backend import Executable
 from irflow.compiler.config import selected_name
 from irflow.errors import TreeError, UsageError
 from irflow.frontend import specs
-from irflow.frontend.apply import apply_traced, call_traced
+from irflow.frontend.apply import call_traced
 from irflow.frontend.tensor import Tensor, as_tensor, is_tensor_like
 from irflow.frontend.tracing import Argument, TracedFunction, current_trace, trace_function
 from irflow.frontend.variable import Variable
@@ -69,7 +69,9 @@ class Compiled:
         executable: what the backend made.
     """
 
-    def __init__(self, traced: TracedFunction, lowered: compiler.Lowered, structure: tree.Structure) -> None:
+    def __init__(
+        self, traced: TracedFunction, lowered: compiler.Lowered, structure: tree.Structure
+    ) -> None:
         self.traced = traced
         self.lowered = lowered
         self.structure = structure
@@ -86,7 +88,10 @@ class Compiled:
         """Run on arguments of the structure and types that it was compiled for."""
         leaves, structure = tree.flatten((args, kwargs))
         if structure != self.structure:
-            raise TreeError("arguments of another structure than compiled for", facts=[("compiled", self.structure.paths()), ("given", structure.paths())])
+            raise TreeError(
+                "arguments of another structure than compiled for",
+                facts=[("compiled", self.structure.paths()), ("given", structure.paths())],
+            )
         return self.run([as_tensor(leaf).data for leaf in leaves])
 
     def run(self, arrays: list[np.ndarray]) -> Any:
@@ -97,7 +102,10 @@ class Compiled:
         count = traced.result_count
         for variable, array in zip(traced.updates, results[count:], strict=True):
             variable.store(array)
-        tensors = [Tensor(array, weak=weak) for array, weak in zip(results[:count], traced.weak, strict=True)]
+        tensors = [
+            Tensor(array, weak=weak)
+            for array, weak in zip(results[:count], traced.weak, strict=True)
+        ]
         return traced.structure.unflatten(tensors)
 
 
@@ -136,7 +144,9 @@ class Traced:
     def __str__(self) -> str:
         return str(self.function.graph)
 
-    def lower(self, backend: str | None = None, *, level: int | None = None, pipeline: str | None = None) -> Lowered:
+    def lower(
+        self, backend: str | None = None, *, level: int | None = None, pipeline: str | None = None
+    ) -> Lowered:
         """Run the passes on a copy.
 
         Args:
@@ -191,15 +201,23 @@ class JitFunction:
         call = self._split(args, kwargs)
         leaves, structure = tree.flatten(call.dynamic)
         scope = specs.Scope(self.options.constraints)
-        arguments = [_described(leaf, hint, scope) for leaf, hint in zip(leaves, call.hints(structure), strict=True)]
+        arguments = [
+            _described(leaf, hint, scope)
+            for leaf, hint in zip(leaves, call.hints(structure), strict=True)
+        ]
         return Traced(self._trace(call, structure, arguments), structure, self.options)
 
     # ------------------------------------------------------------------------------ inside
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Call, list[Tensor], Key]:
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[_Call, list[Tensor], Key]:
         call = self._split(args, kwargs)
         leaves, structure = tree.flatten(call.dynamic)
-        tensors = [leaf if type(leaf) is Tensor else _leaf_tensor(leaf, call, structure, i, self.name) for i, leaf in enumerate(leaves)]
+        tensors = [
+            leaf if type(leaf) is Tensor else _leaf_tensor(leaf, call, structure, i, self.name)
+            for i, leaf in enumerate(leaves)
+        ]
         if self.options.spec is None:
             types = tuple((tensor.type, tensor.is_weak) for tensor in tensors)
         else:
@@ -218,7 +236,9 @@ class JitFunction:
     def _compile(self, key: Key, call: _Call, leaves: Sequence[Tensor]) -> Compiled:
         log.write("recompiles", lambda: _reason(self.name, key, list(self.cache)))
         hints = call.hints(key.structure)
-        arguments = [Argument(type, hint, weak) for (type, weak), hint in zip(key.types, hints, strict=True)]
+        arguments = [
+            Argument(type, hint, weak) for (type, weak), hint in zip(key.types, hints, strict=True)
+        ]
         traced = self._trace(call, key.structure, arguments)
         log.write("graph", lambda: str(traced.graph))
         lowered = compiler.lower(traced.graph, self.options.backend, level=self.options.level)
@@ -226,7 +246,9 @@ class JitFunction:
         self.cache[key] = compiled
         return compiled
 
-    def _trace(self, call: _Call, structure: tree.Structure, arguments: Sequence[Argument]) -> TracedFunction:
+    def _trace(
+        self, call: _Call, structure: tree.Structure, arguments: Sequence[Argument]
+    ) -> TracedFunction:
         def run(inputs: list[Tensor]) -> Any:
             args, kwargs = call.complete(structure.unflatten(inputs))
             return self.function(*args, **kwargs)
@@ -236,7 +258,9 @@ class JitFunction:
     def _call_traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call, tensors, key = self._prepare(args, kwargs)
         hints = call.hints(key.structure)
-        arguments = [Argument(t.type, hint, t.is_weak, t) for t, hint in zip(tensors, hints, strict=True)]
+        arguments = [
+            Argument(t.type, hint, t.is_weak, t) for t, hint in zip(tensors, hints, strict=True)
+        ]
         traced = self._trace(call, key.structure, arguments)
         return call_traced(traced, tensors, self.name)
 
@@ -248,7 +272,10 @@ class JitFunction:
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
         static = self.options.static_names
-        names = [self._positions[i] if i < len(self._positions) else f"args[{i}]" for i in range(len(args))]
+        names = [
+            self._positions[i] if i < len(self._positions) else f"args[{i}]"
+            for i in range(len(args))
+        ]
         if not static:
             return _Call(tuple(names), args, kwargs, ())
         fixed = [(name, value) for name, value in zip(names, args, strict=True) if name in static]
@@ -261,27 +288,47 @@ class _Call:
 
     __slots__ = ("args", "dynamic", "kwargs", "names", "static_names", "statics")
 
-    def __init__(self, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any], statics: tuple[tuple[str, Any], ...]) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        statics: tuple[tuple[str, Any], ...],
+    ) -> None:
         self.names, self.args, self.kwargs, self.statics = names, args, kwargs, statics
         self.static_names = {name for name, _ in statics}
         if not statics:
             self.dynamic: Any = (args, kwargs)
             return
-        positional = tuple(None if name in self.static_names else value for name, value in zip(names, args, strict=True))
+        positional = tuple(
+            None if name in self.static_names else value
+            for name, value in zip(names, args, strict=True)
+        )
         self.dynamic = (positional, {k: v for k, v in kwargs.items() if k not in self.static_names})
 
     def complete(self, dynamic: Any) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of the function, from tensors in the structure of `dynamic`."""
         args, kwargs = dynamic
         fixed = dict(self.statics)
-        whole = [fixed[name] if name in self.static_names else value for name, value in zip(self.names, args, strict=True)]
+        whole = [
+            fixed[name] if name in self.static_names else value
+            for name, value in zip(self.names, args, strict=True)
+        ]
         return whole, {**kwargs, **{k: fixed[k] for k in self.kwargs if k in self.static_names}}
 
     def hints(self, structure: tree.Structure) -> list[str]:
         """A readable name for each leaf: `x`, `params['w']`."""
         positional, keyword = structure.children
-        paths = [path for name, child in zip(self.names, positional.children, strict=True) for path in child.paths(name)]
-        return paths + [path for name, child in zip(keyword.keys, keyword.children, strict=True) for path in child.paths(name)]
+        paths = [
+            path
+            for name, child in zip(self.names, positional.children, strict=True)
+            for path in child.paths(name)
+        ]
+        return paths + [
+            path
+            for name, child in zip(keyword.keys, keyword.children, strict=True)
+            for path in child.paths(name)
+        ]
 
     def leaf_names(self) -> list[str]:
         """The argument that each leaf belongs to."""
@@ -342,11 +389,15 @@ def jit(
     return JitFunction(function, options)
 
 
-def _names(positions: Sequence[str], numbers: int | Sequence[int], names: str | Sequence[str]) -> frozenset[str]:
+def _names(
+    positions: Sequence[str], numbers: int | Sequence[int], names: str | Sequence[str]
+) -> frozenset[str]:
     chosen = [names] if isinstance(names, str) else list(names)
     for number in [numbers] if isinstance(numbers, int) else numbers:
         if not -len(positions) <= number < len(positions):
-            raise UsageError(f"argument {number} of a function with {len(positions)} positional arguments")
+            raise UsageError(
+                f"argument {number} of a function with {len(positions)} positional arguments"
+            )
         chosen.append(positions[number])
     return frozenset(chosen)
 
@@ -356,10 +407,14 @@ def _positional_names(function: Callable[..., Any]) -> tuple[str, ...]:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return ()
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    return tuple(
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    )
 
 
-def _leaf_tensor(leaf: Any, call: _Call, structure: tree.Structure, position: int, name: str) -> Tensor:
+def _leaf_tensor(
+    leaf: Any, call: _Call, structure: tree.Structure, position: int, name: str
+) -> Tensor:
     if isinstance(leaf, Variable) or is_tensor_like(leaf):
         return as_tensor(leaf)
     raise UsageError(
@@ -381,7 +436,10 @@ def _unhashable(call: _Call, name: str) -> UsageError:
         try:
             hash(value)
         except TypeError:
-            return UsageError(f"{name}: static argument {argument} is a {type(value).__name__}, which is not hashable", hint="pass a tuple, a frozen dataclass or a number")
+            return UsageError(
+                f"{name}: static argument {argument} is a {type(value).__name__}, which is not hashable",
+                hint="pass a tuple, a frozen dataclass or a number",
+            )
     return UsageError(f"{name}: an argument's structure is not hashable")
 
 
@@ -398,7 +456,11 @@ def _reason(name: str, key: Key, others: Sequence[Key]) -> str:
         for path, old, new in zip(paths, other.types, key.types, strict=True)
         if old != new
     ]
-    changes += [f"static {n} was {o!r}, is {v!r}" for (n, v), (_, o) in zip(key.statics, other.statics, strict=False) if v != o]
+    changes += [
+        f"static {n} was {o!r}, is {v!r}"
+        for (n, v), (_, o) in zip(key.statics, other.statics, strict=False)
+        if v != o
+    ]
     if key.backend != other.backend:
         changes.append(f"backend was {other.backend}, is {key.backend}")
     return f"{name}: compiled again: " + "; ".join(changes)

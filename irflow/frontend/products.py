@@ -33,7 +33,11 @@ def matmul(left: TensorLike, right: TensorLike) -> Tensor:
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
     if not a.shape or not b.shape:
-        raise ShapeError("matmul: a scalar has no axis to multiply along", facts=[("left", a.type), ("right", b.type)], hint="use * instead")
+        raise ShapeError(
+            "matmul: a scalar has no axis to multiply along",
+            facts=[("left", a.type), ("right", b.type)],
+            hint="use * instead",
+        )
     dtype, _ = common_type([a, b])
     x, y = ops.convert(a, dtype), ops.convert(b, dtype)
     x = ops.reshape(x, (1, *x.shape)) if a.ndim == 1 else x
@@ -42,8 +46,13 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
         flat = ops.matmul(ops.reshape(x, (_rows(x), x.shape[-1])), y)
         result = ops.reshape(flat, (*x.shape[:-1], y.shape[-1]))
     else:
-        batch = broadcast_shapes("matmul", [TensorType(dtype, x.shape[:-2]), TensorType(dtype, y.shape[:-2])])
-        result = ops.matmul(ops.broadcast_to(x, (*batch, *x.shape[-2:])), ops.broadcast_to(y, (*batch, *y.shape[-2:])))
+        batch = broadcast_shapes(
+            "matmul", [TensorType(dtype, x.shape[:-2]), TensorType(dtype, y.shape[:-2])]
+        )
+        result = ops.matmul(
+            ops.broadcast_to(x, (*batch, *x.shape[-2:])),
+            ops.broadcast_to(y, (*batch, *y.shape[-2:])),
+        )
     shape = result.shape
     if b.ndim == 1:
         shape = shape[:-1]

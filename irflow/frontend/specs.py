@@ -32,11 +32,15 @@ class Scope:
         if isinstance(spec, TensorType):
             return spec
         if not isinstance(spec, str):
-            raise UsageError(f"{spec!r} does not describe a tensor", hint='write for example "f32[n, 784]"')
+            raise UsageError(
+                f"{spec!r} does not describe a tensor", hint='write for example "f32[n, 784]"'
+            )
         return parse_type(spec, self.sizes)
 
 
-def types_for(spec: Sequence[Any], structure: tree.Structure, constraints: str | None) -> list[TensorType]:
+def types_for(
+    spec: Sequence[Any], structure: tree.Structure, constraints: str | None
+) -> list[TensorType]:
     """The types of all argument leaves, from the `spec` of a jitted function.
 
     Raises:
@@ -46,7 +50,10 @@ def types_for(spec: Sequence[Any], structure: tree.Structure, constraints: str |
     if found != structure:
         raise TreeError(
             "the arguments have another structure than spec=",
-            facts=[("spec", ", ".join(found.paths("args"))), ("given", ", ".join(structure.paths("args")))],
+            facts=[
+                ("spec", ", ".join(found.paths("args"))),
+                ("given", ", ".join(structure.paths("args"))),
+            ],
         )
     scope = Scope(constraints)
     return [scope.type(leaf) for leaf in leaves]

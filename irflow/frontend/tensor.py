@@ -122,7 +122,9 @@ class Tensor(GraphOperand):
         self._data = None
         self._is_donated = True
 
-    def emit(self, op: Op, operands: Sequence[Any], regions: Sequence[Graph] = ()) -> tuple[Tensor, ...]:
+    def emit(
+        self, op: Op, operands: Sequence[Any], regions: Sequence[Graph] = ()
+    ) -> tuple[Tensor, ...]:
         return apply(op, operands, regions)
 
     def constant(self, array: np.ndarray) -> Tensor:
@@ -189,7 +191,9 @@ class Tensor(GraphOperand):
         return apply_row(find("equal"), (self, other)) if is_tensor_like(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return apply_row(find("not_equal"), (self, other)) if is_tensor_like(other) else NotImplemented
+        return (
+            apply_row(find("not_equal"), (self, other)) if is_tensor_like(other) else NotImplemented
+        )
 
     def __matmul__(self, other: Any) -> Tensor:
         from irflow.frontend.products import matmul
@@ -212,12 +216,12 @@ class Tensor(GraphOperand):
         return self.type.size
 
     @property
-    def T(self) -> Tensor:  # noqa: N802
+    def T(self) -> Tensor:
         """The axes in reverse order."""
         return self.transpose()
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802
+    def mT(self) -> Tensor:
         """The last two axes exchanged."""
         order = list(range(self.ndim))
         order[-2:] = order[:-3:-1]
@@ -280,7 +284,9 @@ class Tensor(GraphOperand):
 
 def is_tensor_like(value: object) -> bool:
     """Whether `as_tensor` takes the value."""
-    return isinstance(value, (Tensor, np.ndarray, np.generic, bool, int, float, complex)) or hasattr(value, "__array__")
+    return isinstance(
+        value, (Tensor, np.ndarray, np.generic, bool, int, float, complex)
+    ) or hasattr(value, "__array__")
 
 
 def as_tensor(value: TensorLike) -> Tensor:
@@ -307,7 +313,9 @@ def _number(value: complex) -> np.ndarray:
         return np.asarray(value, np.bool_)
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
-            raise DTypeError(f"the integer {value} does not fit in 64 bits", location=user_location())
+            raise DTypeError(
+                f"the integer {value} does not fit in 64 bits", location=user_location()
+            )
         return np.asarray(value, np.int64 if value < 2**63 else np.uint64)
     return np.asarray(value, np.float32 if isinstance(value, float) else np.complex64)
 
@@ -340,7 +348,11 @@ def asarray(value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     tensor = strong(as_tensor(value))
     if dtype is not None and tensor.dtype is not dtypes.as_dtype(dtype):
         return tensor.astype(dtype)
-    return Tensor(tensor.data.copy()) if tensor.trace is None and not isinstance(value, Tensor) else tensor
+    return (
+        Tensor(tensor.data.copy())
+        if tensor.trace is None and not isinstance(value, Tensor)
+        else tensor
+    )
 
 
 def strong(tensor: Tensor) -> Tensor:
@@ -356,7 +368,9 @@ def strong(tensor: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------- applying ops
 
 
-def apply(op: Op, operands: Sequence[Tensor], regions: Sequence[Graph] = (), *, weak: bool = False) -> tuple[Tensor, ...]:
+def apply(
+    op: Op, operands: Sequence[Tensor], regions: Sequence[Graph] = (), *, weak: bool = False
+) -> tuple[Tensor, ...]:
     """Run an op at once, or record it when a trace is active."""
     trace = current_trace()
     try:
@@ -368,7 +382,9 @@ def apply(op: Op, operands: Sequence[Tensor], regions: Sequence[Graph] = (), *, 
         raise error.at(user_location()) from None
 
 
-def _run(op: Op, operands: Sequence[Tensor], regions: Sequence[Graph], weak: bool) -> tuple[Tensor, ...]:
+def _run(
+    op: Op, operands: Sequence[Tensor], regions: Sequence[Graph], weak: bool
+) -> tuple[Tensor, ...]:
     arrays = [operand.data for operand in operands]
     if regions or os.environ.get("IRFLOW_EAGER") == "jit":
         from irflow.frontend.eager import run_compiled
@@ -376,7 +392,9 @@ def _run(op: Op, operands: Sequence[Tensor], regions: Sequence[Graph], weak: boo
         return tuple(Tensor(array, weak=weak) for array in run_compiled(op, arrays, regions))
     infer_types(op, [operand.type for operand in operands])
     results = op.numpy(*arrays)
-    return tuple(Tensor(r, weak=weak) for r in (results if isinstance(results, tuple) else (results,)))
+    return tuple(
+        Tensor(r, weak=weak) for r in (results if isinstance(results, tuple) else (results,))
+    )
 
 
 def apply_row(row: Scalar, operands: Sequence[TensorLike]) -> Tensor:
@@ -387,7 +405,9 @@ def apply_row(row: Scalar, operands: Sequence[TensorLike]) -> Tensor:
     try:
         shape = broadcast_shapes(row.name, [tensor.type for tensor in tensors])
         parts = [dtypes.bool_] * first + [dtype] * (len(tensors) - first)
-        ready = [ops.broadcast_to(ops.convert(t, d), shape) for t, d in zip(tensors, parts, strict=True)]
+        ready = [
+            ops.broadcast_to(ops.convert(t, d), shape) for t, d in zip(tensors, parts, strict=True)
+        ]
     except IrflowError as error:
         raise error.at(user_location()) from None
     return apply(ops.Elementwise(row), ready, weak=weak and row.result == "same")[0]
@@ -420,7 +440,9 @@ def broadcast_shapes(name: str, types: Sequence[TensorType]) -> tuple[Size, ...]
     return shape
 
 
-def _broadcast_two(name: str, types: Sequence[TensorType], a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...]:
+def _broadcast_two(
+    name: str, types: Sequence[TensorType], a: tuple[Size, ...], b: tuple[Size, ...]
+) -> tuple[Size, ...]:
     rank = max(len(a), len(b))
     left = (1,) * (rank - len(a)) + a
     right = (1,) * (rank - len(b)) + b
@@ -429,7 +451,9 @@ def _broadcast_two(name: str, types: Sequence[TensorType], a: tuple[Size, ...], 
         if p != q and p != 1 and q != 1 and not dims.decide_equal(p, q):
             raise ShapeError(
                 f"{name}: shapes do not broadcast",
-                facts=[(f"operand {i}", t, _axis_fact(t, axis - rank)) for i, t in enumerate(types)],
+                facts=[
+                    (f"operand {i}", t, _axis_fact(t, axis - rank)) for i, t in enumerate(types)
+                ],
             )
         result.append(q if p == 1 else p)
     return tuple(result)
@@ -485,7 +509,11 @@ def _countable(x: Tensor) -> Tensor:
 def _not_empty(x: Tensor, axis: Any, name: str) -> Tensor:
     empty = [a for a in axes_of(axis, x.ndim) if x.shape[a] == 0]
     if empty:
-        raise ShapeError(f"{name}: no largest or smallest element along an empty axis", facts=[("operand", x.type, f"axis {empty[0]} = 0")], location=user_location())
+        raise ShapeError(
+            f"{name}: no largest or smallest element along an empty axis",
+            facts=[("operand", x.type, f"axis {empty[0]} = 0")],
+            location=user_location(),
+        )
     return x
 
 
@@ -516,7 +544,15 @@ def solve_shape(type: TensorType, shape: tuple[Any, ...]) -> tuple[Size, ...]:
     if not holes:
         return sizes
     known = dims.product(tuple(size for i, size in enumerate(sizes) if i not in holes))
-    if len(holes) > 1 or known == 0 or (isinstance(type.size, int) and isinstance(known, int) and type.size % known):
-        raise ShapeError("reshape: the size written as -1 has no solution", facts=[("operand", type), ("shape", sizes)], location=user_location())
+    if (
+        len(holes) > 1
+        or known == 0
+        or (isinstance(type.size, int) and isinstance(known, int) and type.size % known)
+    ):
+        raise ShapeError(
+            "reshape: the size written as -1 has no solution",
+            facts=[("operand", type), ("shape", sizes)],
+            location=user_location(),
+        )
     rest = type.size // known
     return tuple(rest if i in holes else size for i, size in enumerate(sizes))

@@ -243,13 +243,18 @@ def trace_function(
             try:
                 tensors.append(as_tensor(leaf))
             except TypeError as error:
-                raise TreeError(f"{name} returned {type(leaf).__name__} at {path}", hint=str(error)) from None
+                raise TreeError(
+                    f"{name} returned {type(leaf).__name__} at {path}", hint=str(error)
+                ) from None
         results = [trace.lift(tensor) for tensor in tensors]
         updates = list(trace.assigned)
         ends = [trace.lift(trace.assigned[variable]) for variable in updates]
-        roles = [OutputRole("result", path.removeprefix("result")) for path in structure.paths("result")]
+        roles = [
+            OutputRole("result", path.removeprefix("result")) for path in structure.paths("result")
+        ]
         trace.graph.set_outputs(
-            [*results, *ends], [*roles, *(OutputRole("update", variable.name) for variable in updates)]
+            [*results, *ends],
+            [*roles, *(OutputRole("update", variable.name) for variable in updates)],
         )
     weak = tuple(tensor.is_weak for tensor in tensors)
     return TracedFunction(trace.graph, structure, weak, trace.captures, updates)

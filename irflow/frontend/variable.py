@@ -38,7 +38,14 @@ class Variable:
 
     __slots__ = ("__weakref__", "_data", "name", "trainable", "type")
 
-    def __init__(self, value: TensorLike, name: str | None = None, *, trainable: bool = True, dtype: DTypeLike | None = None) -> None:
+    def __init__(
+        self,
+        value: TensorLike,
+        name: str | None = None,
+        *,
+        trainable: bool = True,
+        dtype: DTypeLike | None = None,
+    ) -> None:
         tensor = asarray(value, dtype)
         self._data: Tensor = Tensor(tensor.data)
         self.type: TensorType = tensor.type
@@ -134,7 +141,18 @@ OPERATORS: Sequence[str] = tuple(
     f"__{prefix}{name}__"
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
     for prefix in ("", "r")
-) + ("__neg__", "__abs__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__int__", "__float__", "__len__")
+) + (
+    "__neg__",
+    "__abs__",
+    "__lt__",
+    "__le__",
+    "__gt__",
+    "__ge__",
+    "__bool__",
+    "__int__",
+    "__float__",
+    "__len__",
+)
 METHODS = ("sum", "mean", "max", "min", "reshape", "transpose", "astype", "item", "tolist")
 
 for _name in (*OPERATORS, *METHODS):

@@ -57,7 +57,7 @@ from irflow.ops import Reshape
 from irflow.scalars import Scalar, find
 
 NAMED_INDEX_SIZE = 24
-"""Index expressions of more parts than this get a name; smaller ones stay open to simplification."""
+"""Longer index expressions get a name; smaller ones stay open to simplification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +168,10 @@ class ElementContext:
         simple, is_open = self._simple[expr]
         return simple if is_open else self._named(simple, "at")
 
-    # ------------------------------------------------------------------------------------ for the ops
+    # ---------------------------------------------------------------------------------- for the ops
 
     def let(self, expr: Expr) -> Expr:
-        """An expression that is computed once; small index arithmetic stays open to simplification."""
+        """An expression that is computed once; small index arithmetic is left open."""
         if expr.dtype is dtypes.i64:
             return self.index(expr)
         return self._named(expr, "t")
@@ -227,7 +227,7 @@ class ElementContext:
     def _mask(self) -> Expr | None:
         return self._masks[-1] if self._masks else None
 
-    # ----------------------------------------------------------------------------------------- loops
+    # ---------------------------------------------------------------------------------------- loops
 
     @contextmanager
     def loops(
@@ -344,7 +344,7 @@ class ElementContext:
     # -------------------------------------------------------------------------- looking into an op
 
     def capture(self, value: Value, index: Index) -> Reduction | None:
-        """The reduction in which the element function of `value` consists, or None if it is another."""
+        """The one reduction in the element function of `value`; None if there is not exactly one."""
         node = value.node
         assert node is not None
         self._captured = []

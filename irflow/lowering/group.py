@@ -79,7 +79,7 @@ class Group:
                 return False
 
     def anchors(self) -> tuple[Node, ...]:
-        """Reductions whose result is only read element by element: each fills its own accumulators."""
+        """Reductions of the outputs' shape that are read element by element behind them."""
         heavy = [node for node in self.nodes if node.op.lowering in HEAVY]
         shape = self.outputs[0].type.shape
         return tuple(

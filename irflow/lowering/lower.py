@@ -107,7 +107,7 @@ class _Lowering:
         else:
             self.steps.append(CopyStep(number, self.add(storage)))
 
-    # ----------------------------------------------------------------------------------------- steps
+    # ---------------------------------------------------------------------------------------- steps
 
     def node(self, node: Node) -> None:
         if isinstance(node.op, Constant):

@@ -1,4 +1,4 @@
-"""One arena for all temporaries of a program: buffers that are never alive together share memory."""
+"""One arena for all temporaries: buffers that are never alive together share memory."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def contraction_tile(
 
 
 def _divisor(size: Size, most: int) -> int:
-    """The largest number up to `most` that divides `size`, unless it is less than half of `most`."""
+    """The largest divisor of `size` up to `most`, or `most` if that is less than half of it."""
     if not isinstance(size, int):
         return min(most, 4)
     fitting = [n for n in range(1, min(most, max(size, 1)) + 1) if size % n == 0]

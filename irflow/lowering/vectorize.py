@@ -105,7 +105,7 @@ def _serial(loop: For) -> For:
 
 
 def _lanes(loop: For, target: Target) -> int:
-    """Lanes for the widest element that the loop reads or writes in memory; 1 where vectors are inside."""
+    """Lanes for the widest element in memory that the loop touches; 1 if it has vectors already."""
     widest = 4
     for stmt in statements(loop):
         if isinstance(stmt, Let) and stmt.var.lanes > 1:

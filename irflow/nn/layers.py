@@ -63,37 +63,62 @@ def per_axis(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
     return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
-def pads(padding: Padding, spatial: Sequence[Size], window: Sequence[Size], strides: Sequence[int], dilations: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def pads(
+    padding: Padding,
+    spatial: Sequence[Size],
+    window: Sequence[Size],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[tuple[int, int], ...]:
     """The padding of each spatial axis as two numbers."""
     if not isinstance(padding, str):
         return tuple((int(low), int(high)) for low, high in padding)
     if padding.lower() == "valid":
         return ((0, 0),) * len(spatial)
     if padding.lower() != "same":
-        raise UsageError(f"padding {padding!r}", facts=[("known", '"valid", "same" or pairs of numbers')], location=user_location())
+        raise UsageError(
+            f"padding {padding!r}",
+            facts=[("known", '"valid", "same" or pairs of numbers')],
+            location=user_location(),
+        )
     return tuple(_same(*row) for row in zip(spatial, window, strides, dilations, strict=True))
 
 
 def _same(size: Size, window: Size, stride: int, dilation: int) -> tuple[int, int]:
-    total = max((-(-int(size) // stride) - 1) * stride + dilation * (int(window) - 1) + 1 - int(size), 0)
+    total = max(
+        (-(-int(size) // stride) - 1) * stride + dilation * (int(window) - 1) + 1 - int(size), 0
+    )
     return total // 2, total - total // 2
 
 
-def max_pool(x: TensorLike, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding: Padding = "valid") -> Tensor:
+def max_pool(
+    x: TensorLike,
+    window: int | Sequence[int] = 2,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+) -> Tensor:
     """The largest element of each window of `[n, *spatial, channels]`; strides default to the window."""
     image = as_tensor(x)
     size, steps, around = _pooling(image, window, strides, padding)
     return cast(Tensor, ops.max_pool(image, size, steps, around))
 
 
-def avg_pool(x: TensorLike, window: int | Sequence[int] = 2, strides: int | Sequence[int] | None = None, padding: Padding = "valid", count_padding: bool = False) -> Tensor:
+def avg_pool(
+    x: TensorLike,
+    window: int | Sequence[int] = 2,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+    count_padding: bool = False,
+) -> Tensor:
     """The mean of each window of `[n, *spatial, channels]`; padding counts only with `count_padding`."""
     image = inexact(x)
     size, steps, around = _pooling(image, window, strides, padding)
     return cast(Tensor, ops.avg_pool(image, size, steps, around, None, count_padding))
 
 
-def _pooling(x: Tensor, window: int | Sequence[int], strides: int | Sequence[int] | None, padding: Padding) -> tuple[Any, Any, Any]:
+def _pooling(
+    x: Tensor, window: int | Sequence[int], strides: int | Sequence[int] | None, padding: Padding
+) -> tuple[Any, Any, Any]:
     rank = x.ndim - 2
     size = per_axis(window, rank)
     steps = size if strides is None else per_axis(strides, rank)
@@ -117,7 +142,14 @@ def dropout(x: TensorLike, rate: float, key: TensorLike) -> Tensor:
     return apply_row(find("where"), (keep, t / (1 - rate), 0.0))
 
 
-def layer_norm(x: TensorLike, scale: TensorLike | None = None, offset: TensorLike | None = None, *, axis: int | Sequence[int] = -1, epsilon: float = 1e-5) -> Tensor:
+def layer_norm(
+    x: TensorLike,
+    scale: TensorLike | None = None,
+    offset: TensorLike | None = None,
+    *,
+    axis: int | Sequence[int] = -1,
+    epsilon: float = 1e-5,
+) -> Tensor:
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset` along `axis`."""
     t = inexact(x)
     centred = t - t.mean(axis, keepdims=True)
@@ -127,7 +159,9 @@ def layer_norm(x: TensorLike, scale: TensorLike | None = None, offset: TensorLik
     return cast(Tensor, result if offset is None else result + offset)
 
 
-def rms_norm(x: TensorLike, scale: TensorLike | None = None, *, axis: int = -1, epsilon: float = 1e-6) -> Tensor:
+def rms_norm(
+    x: TensorLike, scale: TensorLike | None = None, *, axis: int = -1, epsilon: float = 1e-6
+) -> Tensor:
     """`x / sqrt(mean(x²) + epsilon) * scale` along `axis`."""
     t = inexact(x)
     result = t * apply_row(find("rsqrt"), ((t * t).mean(axis, keepdims=True) + epsilon,))

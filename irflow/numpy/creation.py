@@ -81,19 +81,27 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
     if step == 0:
         raise UsageError("arange: step is 0")
     count = max(0, math.ceil((last - first) / step))
-    target = dtypes.as_dtype(dtype) if dtype is not None else (dtypes.f32 if is_float else dtypes.i64)
+    target = (
+        dtypes.as_dtype(dtype) if dtype is not None else (dtypes.f32 if is_float else dtypes.i64)
+    )
     if is_float or not target.is_integer:
         return Tensor(np.asarray(first + step * np.arange(count)).astype(target.numpy))
     return Tensor(np.arange(first, first + step * count, step, dtype=target.numpy)[:count])
 
 
-def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None) -> Tensor:
+def linspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None
+) -> Tensor:
     """`num` evenly spaced numbers from `start` to `stop`."""
     target: DType = dtypes.as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    return Tensor(np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(target.numpy))
+    return Tensor(
+        np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(target.numpy)
+    )
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+def eye(
+    n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = dtypes.DEFAULT_FLOAT
+) -> Tensor:
     """Ones on the `k`-th diagonal of an `n` by `m` matrix."""
     return Tensor(np.eye(n, m, k, dtype=dtypes.as_dtype(dtype).numpy))
 

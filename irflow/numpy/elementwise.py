@@ -9,13 +9,7 @@ from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor
 from irflow.scalars import Scalar, find
 
 NAMES = tuple(
-    """
-    absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor
-    cbrt ceil copysign cos cosh divide equal exp exp2 expm1 floor floor_divide fmod greater greater_equal
-    hypot invert isfinite isinf isnan left_shift less less_equal log log10 log1p log2 logaddexp logical_and
-    logical_not logical_or logical_xor maximum minimum multiply negative not_equal power reciprocal
-    remainder right_shift rint sign signbit sin sinh sqrt square subtract tan tanh trunc
-    """.split()
+    ["absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_and", "bitwise_or", "bitwise_xor", "cbrt", "ceil", "copysign", "cos", "cosh", "divide", "equal", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative", "not_equal", "power", "reciprocal", "remainder", "right_shift", "rint", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh", "trunc"]
 )
 """NumPy's names that are rows under the same name."""
 
@@ -52,7 +46,9 @@ def function_of(row: Scalar, name: str) -> Callable[..., Tensor]:
         return apply_row(row, operands)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`numpy.{name}`: elementwise, with promotion of types and broadcasting of shapes."
+    function.__doc__ = (
+        f"`numpy.{name}`: elementwise, with promotion of types and broadcasting of shapes."
+    )
     return function
 
 

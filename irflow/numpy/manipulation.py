@@ -57,13 +57,17 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     return tensor.transpose(order)
 
 
-def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+def moveaxis(
+    x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Tensor:
     """Axes moved to other positions; the rest keep their order."""
     tensor = as_tensor(x)
     start = normalize_axes(sequence(source), tensor.ndim)
     end = normalize_axes(sequence(destination), tensor.ndim)
     if len(start) != len(end):
-        raise UsageError("moveaxis: as many destinations as sources are needed", location=user_location())
+        raise UsageError(
+            "moveaxis: as many destinations as sources are needed", location=user_location()
+        )
     order = [axis for axis in range(tensor.ndim) if axis not in start]
     for position, axis in sorted(zip(end, start, strict=True)):
         order.insert(position, axis)
@@ -76,7 +80,9 @@ def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
     rank = tensor.ndim + len(sequence(axis))
     new = normalize_axes(sequence(axis), rank)
     sizes = iter(tensor.shape)
-    return cast(Tensor, ops.reshape(tensor, tuple(1 if i in new else next(sizes) for i in range(rank))))
+    return cast(
+        Tensor, ops.reshape(tensor, tuple(1 if i in new else next(sizes) for i in range(rank)))
+    )
 
 
 def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
@@ -92,8 +98,14 @@ def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
         drop = normalize_axes(sequence(axis), tensor.ndim)
     for i in drop:
         if tensor.shape[i] != 1:
-            raise ShapeError("squeeze: the axis has not size 1", facts=[("operand", tensor.type, f"axis {i} = {tensor.shape[i]}")], location=user_location())
-    return cast(Tensor, ops.reshape(tensor, tuple(s for i, s in enumerate(tensor.shape) if i not in drop)))
+            raise ShapeError(
+                "squeeze: the axis has not size 1",
+                facts=[("operand", tensor.type, f"axis {i} = {tensor.shape[i]}")],
+                location=user_location(),
+            )
+    return cast(
+        Tensor, ops.reshape(tensor, tuple(s for i, s in enumerate(tensor.shape) if i not in drop))
+    )
 
 
 def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
@@ -171,7 +183,9 @@ def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
     return cast(Tensor, ops.repeat(tensor, repeats, normalize_axis(axis, tensor.ndim)))
 
 
-def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike = 0) -> Tensor:
+def pad(
+    x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike = 0
+) -> Tensor:
     """More elements before and after each axis.
 
     Args:
@@ -183,9 +197,15 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     pairs = _pad_pairs(pad_width, tensor.ndim)
     if mode == "constant":
         fill = as_tensor(constant_values).astype(tensor.dtype)
-        return cast(Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], None, fill))
+        return cast(
+            Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], None, fill)
+        )
     if mode not in ("edge", "reflect"):
-        raise UsageError(f"pad: mode {mode!r}", facts=[("known", "constant, edge, reflect")], location=user_location())
+        raise UsageError(
+            f"pad: mode {mode!r}",
+            facts=[("known", "constant, edge, reflect")],
+            location=user_location(),
+        )
     for axis, (before, after) in enumerate(pairs):
         tensor = _pad_axis(tensor, axis, before, after, mode)
     return tensor
@@ -224,7 +244,9 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
     """One element a position along an axis, picked by an index tensor of the same rank."""
     tensor = as_tensor(x)
-    return cast(Tensor, ops.take_along_axis(tensor, as_tensor(indices), normalize_axis(axis, tensor.ndim)))
+    return cast(
+        Tensor, ops.take_along_axis(tensor, as_tensor(indices), normalize_axis(axis, tensor.ndim))
+    )
 
 
 def tril(x: TensorLike, k: int = 0) -> Tensor:
@@ -262,5 +284,8 @@ def ndim(x: TensorLike) -> int:
 
 def result_type(*arrays: Any) -> dtypes.DType:
     """The element type that arrays and types promote to."""
-    found = [(x, False) if isinstance(x, dtypes.DType) else ((t := as_tensor(x)).dtype, t.is_weak) for x in arrays]
+    found = [
+        (x, False) if isinstance(x, dtypes.DType) else ((t := as_tensor(x)).dtype, t.is_weak)
+        for x in arrays
+    ]
     return dtypes.promote(*found)[0]

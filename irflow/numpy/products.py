@@ -12,10 +12,25 @@ from irflow.frontend.products import matmul
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, normalize_axes, promote_all
 from irflow.location import user_location
 
-__all__ = ["dot", "dot_general", "einsum", "inner", "matmul", "outer", "tensordot", "vdot", "vecdot"]
+__all__ = [
+    "dot",
+    "dot_general",
+    "einsum",
+    "inner",
+    "matmul",
+    "outer",
+    "tensordot",
+    "vdot",
+    "vecdot",
+]
 
 
-def dot_general(x: TensorLike, y: TensorLike, contract: tuple[Sequence[int], Sequence[int]], batch: tuple[Sequence[int], Sequence[int]] = ((), ())) -> Tensor:
+def dot_general(
+    x: TensorLike,
+    y: TensorLike,
+    contract: tuple[Sequence[int], Sequence[int]],
+    batch: tuple[Sequence[int], Sequence[int]] = ((), ()),
+) -> Tensor:
     """A product summed over pairs of axes, done side by side along other pairs.
 
     Args:
@@ -31,7 +46,14 @@ def dot_general(x: TensorLike, y: TensorLike, contract: tuple[Sequence[int], Seq
     ba, bb = normalize_axes(batch[0], a.ndim), normalize_axes(batch[1], b.ndim)
     for i, j in [*zip(ca, cb, strict=True), *zip(ba, bb, strict=True)]:
         if not dims.decide_equal(a.shape[i], b.shape[j]):
-            raise ShapeError("tensor product: sizes of paired axes differ", facts=[("left", a.type, f"axis {i} = {a.shape[i]}"), ("right", b.type, f"axis {j} = {b.shape[j]}")], location=user_location())
+            raise ShapeError(
+                "tensor product: sizes of paired axes differ",
+                facts=[
+                    ("left", a.type, f"axis {i} = {a.shape[i]}"),
+                    ("right", b.type, f"axis {j} = {b.shape[j]}"),
+                ],
+                location=user_location(),
+            )
     fa = tuple(i for i in range(a.ndim) if i not in ca + ba)
     fb = tuple(i for i in range(b.ndim) if i not in cb + bb)
     left = _grouped(a, ba, fa, ca)
@@ -103,7 +125,9 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
     current, labels = _diagonal(tensors[0], inputs[0])
     for position in range(1, len(tensors)):
         later = set("".join(inputs[position + 1 :]) + output)
-        current, labels = _pair(current, labels, *_diagonal(tensors[position], inputs[position]), later)
+        current, labels = _pair(
+            current, labels, *_diagonal(tensors[position], inputs[position]), later
+        )
     current, labels = _sum_out(current, labels, set(output))
     return cast(Tensor, ops.transpose(current, tuple(labels.index(c) for c in output)))
 
@@ -113,23 +137,40 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(ranks):
-        raise UsageError(f"einsum: {len(inputs)} terms for {len(ranks)} operands", facts=[("equation", equation)])
+        raise UsageError(
+            f"einsum: {len(inputs)} terms for {len(ranks)} operands", facts=[("equation", equation)]
+        )
     spare = [chr(c) for c in range(0x3B1, 0x3CA)]
-    widest = max((rank - len(term.replace("...", "")) for term, rank in zip(inputs, ranks, strict=True) if "..." in term), default=0)
+    widest = max(
+        (
+            rank - len(term.replace("...", ""))
+            for term, rank in zip(inputs, ranks, strict=True)
+            if "..." in term
+        ),
+        default=0,
+    )
     dots = "".join(spare[:widest])
     full = []
     for term, rank in zip(inputs, ranks, strict=True):
         count = rank - len(term.replace("...", ""))
         term = term.replace("...", dots[len(dots) - count :] if count else "")
         if len(term) != rank:
-            raise UsageError(f"einsum: term {term!r} for an operand of rank {rank}", facts=[("equation", equation)])
+            raise UsageError(
+                f"einsum: term {term!r} for an operand of rank {rank}",
+                facts=[("equation", equation)],
+            )
         full.append(term)
     if not arrow:
         joined = "".join(full)
-        output = "..." * bool(dots) + "".join(sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1))
+        output = "..." * bool(dots) + "".join(
+            sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1)
+        )
     output = output.replace("...", dots)
     if any(c not in "".join(full) for c in output) or len(set(output)) != len(output):
-        raise UsageError("einsum: the result names an axis twice or one that no operand has", facts=[("equation", equation)])
+        raise UsageError(
+            "einsum: the result names an axis twice or one that no operand has",
+            facts=[("equation", equation)],
+        )
     return full, output
 
 

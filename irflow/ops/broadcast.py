@@ -35,14 +35,29 @@ class Broadcast(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         rank = len(self.shape)
-        if len(self.axes) != x.rank or list(self.axes) != sorted(set(self.axes)) or any(not 0 <= a < rank for a in self.axes):
+        if (
+            len(self.axes) != x.rank
+            or list(self.axes) != sorted(set(self.axes))
+            or any(not 0 <= a < rank for a in self.axes)
+        ):
             raise ShapeError(f"broadcast: axes {self.axes} do not place {x} in rank {rank}")
         for i, axis in enumerate(self.axes):
             size = x.shape[i]
-            if size != 1 and size != self.shape[axis] and not dims.decide_equal(size, self.shape[axis]):
+            if (
+                size != 1
+                and size != self.shape[axis]
+                and not dims.decide_equal(size, self.shape[axis])
+            ):
                 raise ShapeError(
                     "broadcast: sizes differ and the first is not 1",
-                    facts=[("operand", x, f"axis {i} = {size}"), ("result", TensorType(x.dtype, self.shape), f"axis {axis} = {self.shape[axis]}")],
+                    facts=[
+                        ("operand", x, f"axis {i} = {size}"),
+                        (
+                            "result",
+                            TensorType(x.dtype, self.shape),
+                            f"axis {axis} = {self.shape[axis]}",
+                        ),
+                    ],
                 )
         return x.with_shape(self.shape)
 
@@ -61,13 +76,20 @@ class Broadcast(Op):
 
     def repeated_axes(self, shape: Sequence[Size]) -> tuple[int, ...]:
         """Output axes along which an operand of `shape` is repeated."""
-        kept = {axis for size, axis in zip(shape, self.axes, strict=True) if size == self.shape[axis]}
+        kept = {
+            axis for size, axis in zip(shape, self.axes, strict=True) if size == self.shape[axis]
+        }
         return tuple(axis for axis in range(len(self.shape)) if axis not in kept)
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         shape = loads[0].type.shape
         kept = [size == self.shape[axis] for size, axis in zip(shape, self.axes, strict=True)]
-        return loads[0]([index[axis] if keep else integer(0) for keep, axis in zip(kept, self.axes, strict=True)])
+        return loads[0](
+            [
+                index[axis] if keep else integer(0)
+                for keep, axis in zip(kept, self.axes, strict=True)
+            ]
+        )
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(0, inputs[0].nbytes + outputs[0].nbytes)
@@ -96,7 +118,14 @@ class Reshape(Op):
         if not dims.decide_equal(x.size, dims.product(self.shape)):
             raise ShapeError(
                 "reshape: numbers of elements differ",
-                facts=[("operand", x, f"{x.size} elements"), ("result", TensorType(x.dtype, self.shape), f"{dims.product(self.shape)} elements")],
+                facts=[
+                    ("operand", x, f"{x.size} elements"),
+                    (
+                        "result",
+                        TensorType(x.dtype, self.shape),
+                        f"{dims.product(self.shape)} elements",
+                    ),
+                ],
             )
         return x.with_shape(self.shape)
 
@@ -128,7 +157,9 @@ class Reshape(Op):
         yield Sample(cls((n, 12)), (x,), ((n, 3, 4),), label="symbolic")
 
 
-def reshape_index(context: Any, index: Sequence[Any], outer: Sequence[Size], inner: Sequence[Size]) -> list[Any]:
+def reshape_index(
+    context: Any, index: Sequence[Any], outer: Sequence[Size], inner: Sequence[Size]
+) -> list[Any]:
     """The index under shape `inner` of the element at `index` under shape `outer`.
 
     Runs of axes with equal products are matched first, so that most reshapes need no division.
@@ -152,7 +183,9 @@ def reshape_index(context: Any, index: Sequence[Any], outer: Sequence[Size], inn
 
 
 def _take(shape: Sequence[Size], position: int, product: Size) -> tuple[int, Size]:
-    return (position + 1, product * shape[position]) if position < len(shape) else (position, product)
+    return (
+        (position + 1, product * shape[position]) if position < len(shape) else (position, product)
+    )
 
 
 def _is_smaller(a: Size, b: Size) -> bool:
@@ -162,7 +195,9 @@ def _is_smaller(a: Size, b: Size) -> bool:
         return True
 
 
-def _regroup(context: Any, index: Sequence[Any], outer: Sequence[Size], inner: Sequence[Size]) -> list[Any]:
+def _regroup(
+    context: Any, index: Sequence[Any], outer: Sequence[Size], inner: Sequence[Size]
+) -> list[Any]:
     wide_outer = [k for k, size in enumerate(outer) if size != 1]
     wide_inner = [k for k, size in enumerate(inner) if size != 1]
     parts = [integer(0)] * len(inner)
@@ -200,10 +235,16 @@ class Reduce(Op):
     def infer(self, x: TensorType) -> TensorType:
         if self.row.identity is None or self.row.arity != 2:
             raise DTypeError(f"reduce: {self.row.name} cannot reduce")
-        if list(self.axes) != sorted(set(self.axes)) or any(not 0 <= axis < x.rank for axis in self.axes):
-            raise ShapeError(f"reduce: axes {self.axes} of {x}", hint="axes ascend and count from 0")
+        if list(self.axes) != sorted(set(self.axes)) or any(
+            not 0 <= axis < x.rank for axis in self.axes
+        ):
+            raise ShapeError(
+                f"reduce: axes {self.axes} of {x}", hint="axes ascend and count from 0"
+            )
         dtype = self.row.infer([x.dtype, x.dtype])
-        return TensorType(dtype, tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes))
+        return TensorType(
+            dtype, tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        )
 
     def numpy(self, x: np.ndarray) -> np.ndarray:
         dtype = dtypes.from_numpy(x.dtype)
@@ -212,7 +253,12 @@ class Reduce(Op):
         assert ufunc is not None, self.row
         wide = dtypes.compute_dtype(dtype).numpy
         with np.errstate(all="ignore"):
-            result = ufunc.reduce(x.astype(wide, copy=False), axis=self.axes, dtype=wide if dtype.kind != "bool" else None, initial=self.row.identity(dtype))
+            result = ufunc.reduce(
+                x.astype(wide, copy=False),
+                axis=self.axes,
+                dtype=wide if dtype.kind != "bool" else None,
+                initial=self.row.identity(dtype),
+            )
         return np.asarray(result).astype(x.dtype, copy=False)
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
@@ -228,7 +274,7 @@ class Reduce(Op):
         return [reduce_sum(t if factor is None else t * factor, self.axes)]
 
     def _derivative(self, x: Any, y: Any) -> Any:
-        """d result / d x at every element; None for 1."""
+        """D result / d x at every element; None for 1."""
         if self.row.name == "add":
             return None
         full = expand(y, x.shape, self.axes)
@@ -243,7 +289,9 @@ class Reduce(Op):
         where, equal = find("where"), find("equal")
         is_zero = equal(x, 0)
         zeros = expand(reduce_sum(convert(is_zero, x.dtype), self.axes), x.shape, self.axes)
-        others = expand(reduce(find("multiply"), where(is_zero, 1, x), self.axes), x.shape, self.axes)
+        others = expand(
+            reduce(find("multiply"), where(is_zero, 1, x), self.axes), x.shape, self.axes
+        )
         at_zero = where(equal(zeros, 1), others, 0)
         return where(is_zero, at_zero, product / where(is_zero, 1, x))
 
@@ -253,7 +301,9 @@ class Reduce(Op):
 
         def body(inner: Sequence[Any]) -> Any:
             outer, reduced = iter(index), iter(inner)
-            return loads[0]([next(reduced) if axis in self.axes else next(outer) for axis in range(len(shape))])
+            return loads[0](
+                [next(reduced) if axis in self.axes else next(outer) for axis in range(len(shape))]
+            )
 
         return context.reduce(self.row, loads[0].type.dtype, extents, body)
 
@@ -274,7 +324,12 @@ class Reduce(Op):
         yield Sample(cls(find("add"), (0,)), (x,), ((n, 4, 5),), label="symbolic")
         tied = np.array([[1.0, 2.0, 2.0]], np.float32)
         yield Sample(cls(find("maximum"), (1,)), (tied,), label="ties", differentiable=())
-        yield Sample(cls(find("maximum"), (1,)), (np.array([[1.0, np.nan, 2.0]], np.float32),), label="nan", differentiable=())
+        yield Sample(
+            cls(find("maximum"), (1,)),
+            (np.array([[1.0, np.nan, 2.0]], np.float32),),
+            label="nan",
+            differentiable=(),
+        )
         yield Sample(cls(find("add"), (1,)), (np.arange(12).reshape(3, 4),), label="i64")
         yield Sample(cls(find("logical_or"), (0,)), (x[:, :, 0] > 1,), label="any")
 

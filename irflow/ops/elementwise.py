@@ -82,13 +82,17 @@ def _sample_dtypes(row: Scalar) -> list[DType]:
     return [dtype for dtype in order if dtype.kind in KINDS[row.accepts]]
 
 
-def row_inputs(row: Scalar, dtype: DType, shape: tuple[int, ...] = (4, 3), seed: int = 0) -> tuple[np.ndarray, ...]:
+def row_inputs(
+    row: Scalar, dtype: DType, shape: tuple[int, ...] = (4, 3), seed: int = 0
+) -> tuple[np.ndarray, ...]:
     """Random inputs inside the domain in which a row is smooth."""
     generator = np.random.default_rng(seed)
     arrays = [
         generator.uniform(low, high, shape).astype(dtype.numpy)
         if dtype.is_inexact
-        else generator.integers(max(0 if dtype.kind != "int" else -5, -5), 2 if dtype.kind == "bool" else 6, shape).astype(dtype.numpy)
+        else generator.integers(
+            max(0 if dtype.kind != "int" else -5, -5), 2 if dtype.kind == "bool" else 6, shape
+        ).astype(dtype.numpy)
         for low, high in row.domain
     ]
     if row.selects:
@@ -140,8 +144,12 @@ class Convert(Op):
         smooth = np.array([[0.5, -1.25, 3.0]])
         yield Sample(cls(dtypes.f64), (smooth.astype(np.float32),), label="f32-f64")
         yield Sample(cls(dtypes.f32), (smooth,), label="f64-f32", differentiable=())
-        yield Sample(cls(dtypes.bf16), (smooth.astype(np.float32),), label="f32-bf16", differentiable=())
-        yield Sample(cls(dtypes.f16), (smooth.astype(np.float32),), label="f32-f16", differentiable=())
+        yield Sample(
+            cls(dtypes.bf16), (smooth.astype(np.float32),), label="f32-bf16", differentiable=()
+        )
+        yield Sample(
+            cls(dtypes.f16), (smooth.astype(np.float32),), label="f32-f16", differentiable=()
+        )
         yield Sample(cls(dtypes.f32), (np.arange(-3, 3),), label="i64-f32")
         yield Sample(cls(dtypes.u8), (np.array([-1, 255, 256]),), label="i64-u8")
 
@@ -152,7 +160,9 @@ def _saturate(x: np.ndarray, dtype: DType) -> np.ndarray:
     inside = np.where((wide > float(limits.min)) & (wide < float(limits.max)), wide, 0.0)
     result = inside.astype(dtype.numpy)
     result = np.where(wide <= float(limits.min), np.array(limits.min, dtype.numpy), result)
-    return np.asarray(np.where(wide >= float(limits.max), np.array(limits.max, dtype.numpy), result))
+    return np.asarray(
+        np.where(wide >= float(limits.max), np.array(limits.max, dtype.numpy), result)
+    )
 
 
 def convert(x: GraphOperand, dtype: DType) -> Any:

@@ -35,7 +35,9 @@ class GraphOperand(Operand):
         """The element type and shape."""
 
     @abstractmethod
-    def emit(self, op: Op, operands: Sequence[Any], regions: Sequence[Graph] = ()) -> tuple[Self, ...]:
+    def emit(
+        self, op: Op, operands: Sequence[Any], regions: Sequence[Graph] = ()
+    ) -> tuple[Self, ...]:
         """Apply `op` to operands of the same kind as self."""
 
     @abstractmethod
@@ -82,7 +84,9 @@ class Handle(GraphOperand):
     def type(self) -> TensorType:
         return self.value.type
 
-    def emit(self, op: Op, operands: Sequence[Handle], regions: Sequence[Graph] = ()) -> tuple[Handle, ...]:  # type: ignore[override]
+    def emit(
+        self, op: Op, operands: Sequence[Handle], regions: Sequence[Graph] = ()
+    ) -> tuple[Handle, ...]:  # type: ignore[override]
         values = self.builder.emit(op, [operand.value for operand in operands], regions)
         return tuple(Handle(self.builder, value) for value in values)
 

@@ -48,7 +48,9 @@ class Adam(Optimizer):
         rate = self.rate(as_tensor(state.step))
         step = as_tensor(state.step) + 1
         mean = tree.map_leaves(lambda m, g: m + (g - m) * (1 - self.beta_1), state.mean, grads)
-        square = tree.map_leaves(lambda v, g: v + (g * g - v) * (1 - self.beta_2), state.square, grads)
+        square = tree.map_leaves(
+            lambda v, g: v + (g * g - v) * (1 - self.beta_2), state.square, grads
+        )
         scale = self._correction(step) * rate
 
         def move(p: Any, m: Any, v: Any) -> Any:

@@ -33,7 +33,11 @@ def key(seed: int) -> Tensor:
 def _checked(key: TensorLike) -> Tensor:
     tensor = as_tensor(key)
     if tensor.dtype is not dtypes.u32 or tensor.shape != (2,):
-        raise UsageError(f"a random key has type u32[2], not {tensor.type}", location=user_location(), hint="make one with irf.random.key(seed)")
+        raise UsageError(
+            f"a random key has type u32[2], not {tensor.type}",
+            location=user_location(),
+            hint="make one with irf.random.key(seed)",
+        )
     return tensor
 
 
@@ -57,7 +61,13 @@ def _draw(key: TensorLike, shape: Any, dtype: DType) -> Tensor:
     return bits(key, distributions.bits_shape(_shape(shape), dtype))
 
 
-def uniform(key: TensorLike, shape: Any = (), dtype: DTypeLike = dtypes.f32, low: float = 0.0, high: float = 1.0) -> Tensor:
+def uniform(
+    key: TensorLike,
+    shape: Any = (),
+    dtype: DTypeLike = dtypes.f32,
+    low: float = 0.0,
+    high: float = 1.0,
+) -> Tensor:
     """Numbers uniform in `[low, high)`."""
     target = dtypes.as_dtype(dtype)
     unit = cast(Tensor, distributions.uniform01(_draw(key, shape, target), target))
@@ -76,10 +86,14 @@ def bernoulli(key: TensorLike, p: TensorLike = 0.5, shape: Any = ()) -> Tensor:
         return cast(Tensor, distributions.bernoulli(bits(key, shape), float(p)))
     tensor = as_tensor(p).astype("f32")
     wanted = _shape(shape) or tensor.shape
-    return cast(Tensor, distributions.bernoulli(bits(key, wanted), ops.broadcast_to(tensor, wanted)))
+    return cast(
+        Tensor, distributions.bernoulli(bits(key, wanted), ops.broadcast_to(tensor, wanted))
+    )
 
 
-def randint(key: TensorLike, low: int, high: int, shape: Any = (), dtype: DTypeLike = dtypes.i64) -> Tensor:
+def randint(
+    key: TensorLike, low: int, high: int, shape: Any = (), dtype: DTypeLike = dtypes.i64
+) -> Tensor:
     """Integers in `[low, high)`."""
     target = dtypes.as_dtype(dtype)
     return cast(Tensor, distributions.randint(_draw(key, shape, target), low, high, target))

@@ -78,10 +78,19 @@ def _logaddexp_share(g: Any, x: Any, out: Any) -> Any:
     return g * exp(where(equal(x, out), 0, x - out))
 
 
-# Integers wrap around; a negative exponent of an integer is the caller's error.
+def _numpy_power(x: Any, y: Any) -> Any:
+    """NumPy's, but defined for all integers: they wrap around, and an exponent's bits are unsigned."""
+    dtype = np.result_type(x, y)
+    if dtype.kind != "i":
+        return np.power(x, y)
+    bits = np.dtype(f"u{dtype.itemsize}")
+    base, exponent = (np.asarray(z, dtype).view(bits) for z in (x, y))
+    return np.power(base, exponent).view(dtype)
+
+
 power: Scalar = scalar(
     "power",
-    rounded(np.power),
+    rounded(_numpy_power),
     "real_number",
     grad=(
         lambda g, x, y, out: _power_by_base(g, x, y),

@@ -31,7 +31,7 @@ from irflow.ir.types import TensorType
 from irflow.ops import Handle
 from irflow.scalars import find
 from irflow.testing.bench import Bench, lacking
-from irflow.testing.cases import DTypeCase, SampleCase, dtype_cases, sample_cases
+from irflow.testing.cases import DTypeCase, SampleCase, dtype_cases, merged, sample_cases
 from irflow.testing.functions import GRADIENTS, GradientCase, Training, arrays_of
 from irflow.testing.graphs import random_inputs, recipes
 from irflow.testing.recipes import Recipe
@@ -139,17 +139,17 @@ class BackendConformance:
 
     def test_dtype(self, typed: DTypeCase) -> None:
         """Every op in every element type that the backend claims."""
-        backend = self.bench.backend
-        skipped, ran = "", False
-        for label, graph, inputs in typed.parts():
-            gap = lacking(backend, graph)
-            if gap is not None:
-                skipped = gap
-                continue
-            self.bench.check(graph, inputs, f"{typed.op} ({label}) in {typed.dtype}")
-            ran = True
-        if not ran:
-            raise SkipTest(f"{self.backend} lacks {skipped}")
+        gaps = {label: lacking(self.bench.backend, graph) for label, graph, _ in typed.parts()}
+        parts = [part for part in typed.parts() if gaps[part[0]] is None]
+        if not parts:
+            raise SkipTest(f"{self.backend} lacks {next(iter(gaps.values()))}")
+        _, graph, inputs = merged(parts)
+        try:
+            self.bench.check(graph, inputs, f"{typed}")
+        except Exception:
+            for label, single, arrays in parts:
+                self.bench.check(single, arrays, f"{typed.op} ({label}) in {typed.dtype}")
+            raise
 
     def test_gradient(self, gradient: GradientCase) -> None:
         """Gradients of functions, by `grad` inside `jit`."""

@@ -17,7 +17,9 @@ from irflow import dtypes
 from irflow.artifact import Container, container, load, manifest, save
 from irflow.artifact.arrays import decode_arrays
 from irflow.errors import ArtifactError
-from irflow.ir import Builder, Graph, is_equal, parse_graph
+from irflow.ir import Builder, Graph
+from irflow.ir.compare import is_equal
+from irflow.ir.parse import parse_graph
 from irflow.ops import Constant
 
 TEXT = """graph @main(%x: f32[n], %w: f32[n] parameter("w")) -> f32[n] where n <= 64 {

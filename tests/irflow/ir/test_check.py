@@ -8,19 +8,9 @@ import pytest
 
 from irflow import dims, dtypes
 from irflow.errors import CheckError
-from irflow.ir import (
-    Builder,
-    DenseArray,
-    Graph,
-    InputRole,
-    Node,
-    Op,
-    OutputRole,
-    TensorType,
-    Value,
-    check_graph,
-    parse_graph,
-)
+from irflow.ir import Builder, DenseArray, Graph, InputRole, Node, Op, OutputRole, TensorType, Value
+from irflow.ir.check import check_graph
+from irflow.ir.parse import parse_graph
 from irflow.ops import Constant
 from tests.irflow.ir.small_ops import Attributes, Call, Pair
 

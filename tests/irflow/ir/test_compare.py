@@ -2,14 +2,9 @@
 
 import pytest
 
-from irflow.ir import (
-    Graph,
-    diff_text,
-    first_difference,
-    is_equal,
-    parse_graph,
-    structural_hash,
-)
+from irflow.ir import Graph
+from irflow.ir.compare import diff_text, first_difference, is_equal, structural_hash
+from irflow.ir.parse import parse_graph
 
 TEXT = """graph @g(%x: f32[n], %s: f32[4] state("s")) -> f32[n], f32[4] update("s") {
   %0 = elementwise<tanh> %x : f32[n]   // m.py:1

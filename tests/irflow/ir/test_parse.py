@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from irflow.errors import TextError
-from irflow.ir import DenseArray, parse_graph, print_graph
+from irflow.ir import DenseArray
+from irflow.ir.parse import parse_graph
+from irflow.ir.print import print_graph
 from irflow.location import Location
 
 TEXT = """graph @g(%x: f32[n, 4], %y: f32[n, 4] state("s")) -> f32[n, 4] where 1 <= n <= 64 {

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 
 from irflow import dims, dtypes
-from irflow.ir import (
-    Builder,
-    DenseArray,
-    Graph,
-    InputRole,
-    OutputRole,
-    TensorType,
-    format_attribute,
-    print_graph,
-)
+from irflow.ir import Builder, DenseArray, Graph, InputRole, OutputRole, TensorType
+from irflow.ir.print import format_attribute, print_graph
 from irflow.location import Location
 from irflow.ops import Constant, Elementwise
 from irflow.scalars import ROWS

@@ -6,17 +6,12 @@ import pytest
 from hypothesis import given
 
 from irflow import dtypes
-from irflow.ir import (
-    Builder,
-    DenseArray,
-    Graph,
-    check_graph,
-    is_equal,
-    parse_graph,
-    print_graph,
-    structural_hash,
-)
+from irflow.ir import Builder, DenseArray, Graph
+from irflow.ir.check import check_graph
+from irflow.ir.compare import is_equal, structural_hash
 from irflow.ir.literal import decode_elements, format_array, format_float
+from irflow.ir.parse import parse_graph
+from irflow.ir.print import print_graph
 from irflow.ops import Constant
 from tests.irflow.ir.random_graphs import arrays, assert_same, graphs
 

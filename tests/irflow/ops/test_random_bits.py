@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_words_for_all_time() -> None:
 
 def test_many_blocks_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = draw(1003)
-    monkeypatch.setattr("irflow.ops.random_bits.CHUNK", 16)
+    monkeypatch.setattr(import_module("irflow.ops.random_bits"), "CHUNK", 16)
     np.testing.assert_array_equal(draw(1003), whole)
 
 
@@ -179,7 +180,9 @@ FLOATS: Sequence[tuple[DType, int]] = [
 
 
 def edges_of(dtype: DType) -> np.ndarray:
-    return np.stack([EDGES, EDGES[::-1]]) if dtype is dtypes.f64 else EDGES
+    if dtype is not dtypes.f64:
+        return EDGES
+    return np.stack([np.concatenate([EDGES, EDGES]), np.concatenate([EDGES, EDGES[::-1]])])
 
 
 @pytest.mark.parametrize(("dtype", "precision"), FLOATS)

@@ -1,0 +1,36 @@
+"""The README's example runs and prints what the README says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_example_prints_what_the_readme_says(tmp_path, bless):
+    (source,), (expected,) = blocks("python"), blocks("text")
+    script = tmp_path / "example.py"
+    script.write_text(source, encoding="utf-8")
+    printed = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    if bless:
+        text = README.read_text(encoding="utf-8")
+        README.write_text(text.replace(f"```text\n{expected}```", f"```text\n{printed}```"), encoding="utf-8")
+    assert printed == expected
+
+
+def test_example_is_short():
+    (source,) = blocks("python")
+    assert len(source.splitlines()) <= 21
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (README.parent / target).exists()]
+    assert not missing
