@@ -1,4 +1,4 @@
-"""Where in the user's program an operation came from."""
+"""Where in the user's program an operation came from, and which frames are the user's."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import linecache
 import os
 import sys
 from dataclasses import dataclass
-from functools import cache
-from types import CodeType, FrameType
+from types import FrameType, TracebackType
 
 _PACKAGE_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_PLUGIN_PACKAGES = tuple(
+_DEMO_FOLDER = os.path.join(_PACKAGE_FOLDER, "demo") + os.sep  # written as a user would write it
+_PLUGIN_FOLDERS = tuple(
     f"{os.sep}irflow_{name}{os.sep}" for name in ("numpy", "llvm", "cupy", "passes")
 )
+_BETWEEN = (f"{os.sep}contextlib.py", f"{os.sep}functools.py")
+
+_internal_files: dict[str, bool] = {}
+_locations: dict[tuple[str, int, str], Location] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +43,54 @@ def user_location() -> Location | None:
     `IRFLOW_TRACEBACK=full` is about tracebacks, not locations: a location is always the user's.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_internal(frame.f_code):
+    while frame is not None and is_internal(frame):
         frame = frame.f_back
     if frame is None:
         return None
-    return _location(frame.f_code, frame.f_lineno)
+    code = frame.f_code
+    key = (code.co_filename, frame.f_lineno, code.co_name)
+    found = _locations.get(key)
+    if found is None:
+        found = _locations[key] = Location(*key)
+    return found
 
 
-@cache
-def _is_internal(code: CodeType) -> bool:
-    name = code.co_filename
+def is_internal(frame: FrameType) -> bool:
+    """Whether a frame runs code of irflow, of its plugins, or glue between that and the user's."""
+    file = frame.f_code.co_filename
+    known = _internal_files.get(file)
+    if known is not None:
+        return known
+    if file == "<string>":  # `python -c`, or a method that the dataclass decorator wrote
+        return str(frame.f_globals.get("__name__")).startswith("irflow")
+    _internal_files[file] = result = _is_internal_file(file)
+    return result
+
+
+def _is_internal_file(file: str) -> bool:
+    if file.startswith(_DEMO_FOLDER):
+        return False
     return (
-        name.startswith((_PACKAGE_FOLDER, "<frozen", "<string>"))
-        or any(package in name for package in _PLUGIN_PACKAGES)
-        or name.endswith((f"{os.sep}contextlib.py", f"{os.sep}functools.py"))
+        file.startswith((_PACKAGE_FOLDER, "<frozen"))
+        or any(folder in file for folder in _PLUGIN_FOLDERS)
+        or file.endswith(_BETWEEN)
     )
 
 
-@cache
-def _location(code: CodeType, line: int) -> Location:
-    return Location(code.co_filename, line, code.co_name)
+def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of irflow; its entries are linked anew in place."""
+    kept: list[TracebackType] = []
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    for entry, following in zip(kept, [*kept[1:], None], strict=True):
+        entry.tb_next = following
+    return kept[0] if kept else None
+
+
+def innermost(traceback: TracebackType) -> FrameType:
+    """The frame in which an exception was raised."""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame

@@ -34,7 +34,7 @@ LAYERS = [
     ["optim", "losses"],
     ["keras"],
     ["report", "draw"],
-    ["testing"],
+    ["testing", "demo"],
     ["cli"],
     ["__main__"],
 ]

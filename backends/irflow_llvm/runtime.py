@@ -16,6 +16,7 @@ from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
 from irflow.lowering import CopyStep, HostStep, Program
 from irflow_llvm import engine
+from irflow_llvm.address import address
 from irflow_llvm.emit import emit_module
 from irflow_llvm.entry import Segment, entry_text, segments
 
@@ -200,12 +201,6 @@ def run_host(step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[st
         memory[number][...] = result.reshape(memory[number].shape)
 
 
-def address(array: np.ndarray) -> int:
-    """Where the elements of an array start."""
-    start: int = array.__array_interface__["data"][0]
-    return start
-
-
 def contiguous(array: np.ndarray) -> np.ndarray:
     """The array, or a copy where its elements do not lie in order or not on their boundaries."""
     flags = array.flags
@@ -229,4 +224,5 @@ def concrete(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
 def section_table(code: bytes) -> str:
     """The sections of an object file: name and size."""
     sections = binding.ObjectFileRef.from_data(code).sections()
-    return "\n".join(f"{section.name():24} {section.size():8} bytes" for section in sections)
+    rows = [((section.name() or b"-").decode(), section.size()) for section in sections]
+    return "\n".join(f"{name:24} {size:8} bytes" for name, size in rows)

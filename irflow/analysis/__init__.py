@@ -1,4 +1,4 @@
-"""What passes ask about graphs: structure, order, reachability; networkx's algorithms through one view."""
+"""What passes ask about graphs: structure, order, and a view for networkx's algorithms."""
 
 from irflow.analysis.order import Order
 from irflow.analysis.structure import Structure, every_graph, structure_of

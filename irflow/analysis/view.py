@@ -1,4 +1,4 @@
-"""A graph as a networkx graph, for algorithms that are asked for rarely: minimum cuts, dominators, layouts."""
+"""A graph as a networkx graph, for what is asked rarely: minimum cuts, dominators, layouts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def networkx_view(graph: Graph) -> networkx.MultiDiGraph:
     """A directed graph whose vertices are the nodes and inputs of `graph`, and one `"return"`.
 
-    Inputs are vertices of their own (the `Value`). An edge stands for one read and carries `value` and
-    `position`. The result is a copy: editing it leaves `graph` alone.
+    Inputs are vertices of their own (the `Value`). An edge stands for one read and carries
+    `value` and `position`. The result is a copy: editing it leaves `graph` alone.
     """
     import networkx
 

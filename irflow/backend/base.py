@@ -17,6 +17,7 @@ from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
+from irflow.transform.pass_ import describe
 from irflow.lowering.target import GENERIC, Target
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def require_supported(backend: Backend, graph: Graph) -> None:
     for node in graph:
         if not abilities.has(node) and not backend.claims(node):
             raise UnsupportedError(
-                f"backend {backend.name} cannot run {node!r}",
+                f"backend {backend.name} cannot run {describe(node)}",
                 hint="the pass 'decompose' may express it by simpler ops",
                 location=node.location,
             )

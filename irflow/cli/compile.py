@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from sys import stderr
 
 from irflow import compiler
 from irflow.artifact.manifest import irflow_version
@@ -304,4 +304,4 @@ def _print_times(report: Report) -> None:
         for record in report.records
     ]
     rows.append(("total", f"{report.seconds * 1e3:.3f}", "", "", ""))
-    print_table(["pass", "ms", "before", "after", "rules"], rows, stderr)
+    print_table(["pass", "ms", "before", "after", "rules"], rows, sys.stderr)

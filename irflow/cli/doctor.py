@@ -181,7 +181,8 @@ def _print(health: Health) -> None:
     print()
     for problem in health.problems:
         print(f"problem: {problem}")
-    print(f"{len(health.problems)} problems" if health.problems else "all is well")
+    count = len(health.problems)
+    print(f"{count} problem{'s' * (count > 1)}" if count else "all is well")
 
 
 def _verdict(health: Health, backend: Description) -> str:

@@ -72,6 +72,9 @@ def load_model(
     if function is not None:
         path, name = function
         _require_file(path)
+        if constraints is not None:
+            with misuse(TextError, about="--constraints"):
+                dims.parse_constraint(constraints)
         graph, arrays = trace_function_of(path, name, types, constraints, literals or {})
         return Model(reference, graph, arrays)
     if constraints is not None:

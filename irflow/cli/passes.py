@@ -60,7 +60,7 @@ def _describe(made: type[Pass], name: str) -> Description:
         "summary": documentation.get("summary", ""),
         "options": {field.name: field.default for field in dataclasses.fields(made)},
         **{heading.lower(): documentation.get(heading) for heading in HEADINGS},
-        "levels": [level for level, text in LEVELS.items() if _stands_in(name, text)],
+        "levels": [level for level, text in LEVELS.items() if name in text],
         "distribution": entry.distribution if entry else "this process",
         "broken": None,
     }

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from irflow import ops
-from irflow.errors import IrflowError, ShapeError
-from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, broadcast_shapes, common_type
+from irflow import dims, ops
+from irflow.errors import ShapeError
+from irflow.frontend.promotion import broadcast_shapes, promote_all
 from irflow.ir import TensorType
-from irflow.location import user_location
+
+if TYPE_CHECKING:
+    from irflow.frontend.tensor import Tensor
 
 
-def matmul(left: TensorLike, right: TensorLike) -> Tensor:
+def matmul(a: Tensor, b: Tensor) -> Tensor:
     """`numpy.matmul`: vectors gain an axis that is dropped again, batch axes broadcast.
 
     Args:
-        left: `[..., m, k]` or `[k]`.
-        right: `[..., k, n]` or `[k]`.
+        a: `[..., m, k]` or `[k]`.
+        b: `[..., k, n]` or `[k]`.
 
     Returns:
         `[..., m, n]`, without the axes that a vector lacks.
@@ -24,44 +26,27 @@ def matmul(left: TensorLike, right: TensorLike) -> Tensor:
     Raises:
         ShapeError: a scalar operand, inner sizes that differ, batches that do not broadcast.
     """
-    a, b = as_tensor(left), as_tensor(right)
-    try:
-        return _matmul(a, b)
-    except IrflowError as error:
-        raise error.at(user_location()) from None
-
-
-def _matmul(a: Tensor, b: Tensor) -> Tensor:
     if not a.shape or not b.shape:
         raise ShapeError(
             "matmul: a scalar has no axis to multiply along",
             facts=[("left", a.type), ("right", b.type)],
             hint="use * instead",
         )
-    dtype, _ = common_type([a, b])
-    x, y = ops.convert(a, dtype), ops.convert(b, dtype)
-    x = ops.reshape(x, (1, *x.shape)) if a.ndim == 1 else x
-    y = ops.reshape(y, (*y.shape, 1)) if b.ndim == 1 else y
-    if x.ndim > 2 and y.ndim == 2:
-        flat = ops.matmul(ops.reshape(x, (_rows(x), x.shape[-1])), y)
-        result = ops.reshape(flat, (*x.shape[:-1], y.shape[-1]))
-    else:
-        batch = broadcast_shapes(
-            "matmul", [TensorType(dtype, x.shape[:-2]), TensorType(dtype, y.shape[:-2])]
-        )
-        result = ops.matmul(
-            ops.broadcast_to(x, (*batch, *x.shape[-2:])),
-            ops.broadcast_to(y, (*batch, *y.shape[-2:])),
-        )
-    shape = result.shape
-    if b.ndim == 1:
-        shape = shape[:-1]
-    if a.ndim == 1:
-        shape = (*shape[: -2 + (b.ndim == 1)], *shape[len(shape) - (b.ndim != 1) :])
-    return cast(Tensor, ops.reshape(result, shape))
+    left, right = promote_all([a, b])
+    x = ops.reshape(left, (1, *a.shape)) if a.ndim == 1 else left
+    y = ops.reshape(right, (*b.shape, 1)) if b.ndim == 1 else right
+    result = _of_matrices(x, y)
+    rows = result.shape[-2:-1] if a.ndim > 1 else ()
+    columns = result.shape[-1:] if b.ndim > 1 else ()
+    return cast("Tensor", ops.reshape(result, (*result.shape[:-2], *rows, *columns)))
 
 
-def _rows(x: Tensor) -> object:
-    from irflow import dims
-
-    return dims.product(x.shape[:-1])
+def _of_matrices(x: Tensor, y: Tensor) -> Any:
+    if y.ndim == 2 and x.ndim > 2 and x.shape[-1] == y.shape[0]:
+        # One large product is faster than a batch of small ones with the same right side.
+        rows = ops.reshape(x, (dims.product(x.shape[:-1]), x.shape[-1]))
+        return ops.reshape(ops.matmul(rows, y), (*x.shape[:-1], y.shape[-1]))
+    batches = [TensorType(t.dtype, t.shape[:-2]) for t in (x, y)]
+    batch = broadcast_shapes("matmul: the batch axes", batches)
+    left, right = (ops.broadcast_to(t, (*batch, *t.shape[-2:])) for t in (x, y))
+    return ops.matmul(left, right)

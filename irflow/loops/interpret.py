@@ -282,7 +282,7 @@ def _zero(load: Load) -> Any:
 
 
 def _lane(value: Any, lane: int) -> Any:
-    return value[lane] if np.ndim(value) else value
+    return value[lane] if isinstance(value, np.ndarray) else value
 
 
 def _position(

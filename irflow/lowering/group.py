@@ -69,8 +69,11 @@ class Group:
         if node.output.type.size != total and node.output.type.rank:
             return False
         match node.op:
-            case Elementwise() | Convert() | Reshape():
+            case Elementwise() | Convert():
                 return True
+            case Reshape():
+                # A tensor of rank 0 has no index, flat or not.
+                return bool(node.inputs[0].type.rank) == bool(node.output.type.rank)
             case Constant():
                 return True
             case Broadcast(_, axes):

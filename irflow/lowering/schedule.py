@@ -57,6 +57,8 @@ def contraction_tile(
     None where neither columns nor the reduced index run along memory, and for a plain sum along
     memory, which needs no tile.
     """
+    if columns == 0:
+        return None
     lanes = target.lanes(dtype)
     by_column = all(a.strides[1] in (0, 1) for a in accesses)
     by_inner = is_product and all(a.strides[2] in (0, 1) for a in accesses)

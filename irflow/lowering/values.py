@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,9 +102,11 @@ def index_of(extent: Extent) -> Expr:
 
 
 def name_of(value: Value) -> str:
-    """A variable name for an element of `value`."""
-    hint = re.sub(r"\W+", "_", value.hint)
-    return hint if hint.isidentifier() else "t"
+    """A name for an element: what makes it, so that equal kernels look equal."""
+    if value.node is None:
+        return "element"
+    row = getattr(value.node.op, "row", None)
+    return str(row or value.node.op.name)
 
 
 def placeholder(reduction: Reduction) -> Var:

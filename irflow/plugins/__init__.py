@@ -48,14 +48,15 @@ class Entry:
             found: object = importlib.import_module(module)
             for part in attribute.split("."):
                 found = getattr(found, part)
-        except Exception as error:  # a third party's module may raise anything
-            raise self._broken(f"{type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:  # a third party's module may raise anything
+            raise self.broken(f"{type(error).__name__}: {error}") from error
         base = Backend if self.group == BACKENDS else Pass
         if not (isinstance(found, type) and issubclass(found, base)):
-            raise self._broken(f"{self.target} is not a subclass of {base.__name__}")
+            raise self.broken(f"{self.target} is not a subclass of {base.__name__}")
         return found
 
-    def _broken(self, reason: str) -> PluginError:
+    def broken(self, reason: str) -> PluginError:
+        """The error that says where the plugin comes from and what is wrong with it."""
         return PluginError(
             f"plugin {self.name!r} of {self.group} cannot be loaded",
             facts=[("from", self.distribution), ("target", self.target), ("reason", reason)],
@@ -108,6 +109,8 @@ def problems(*, load: bool = False) -> list[str]:
 def _load_problem(entry: Entry) -> list[str]:
     try:
         entry.load()
+        if entry.group == BACKENDS:
+            unavailable(find_backend(entry.name))
     except PluginError as error:
         return [str(error)]
     return []
@@ -144,8 +147,28 @@ def find_pass(name: str) -> type[Pass]:
 
 @cache
 def _backend(name: str) -> Backend:
-    backend: Backend = _find(BACKENDS, name, "backend")()
+    found = _find(BACKENDS, name, "backend")
+    try:
+        backend: Backend = found()
+    except Exception as error:
+        raise _entry_of(name, found).broken(f"{type(error).__name__}: {error}") from error
     return backend
+
+
+def _entry_of(name: str, made: type) -> Entry:
+    """Where a backend comes from; one registered in this process has no distribution."""
+    if (BACKENDS, name) not in _registered:
+        return entries(BACKENDS)[name]
+    return Entry(BACKENDS, name, f"{made.__module__}:{made.__qualname__}", "this process")
+
+
+def unavailable(backend: Backend) -> str | None:
+    """Why a backend cannot run here, None if it can; PluginError if it fails to answer."""
+    try:
+        return backend.available()
+    except Exception as error:
+        entry = _entry_of(backend.name, type(backend))
+        raise entry.broken(f"available() raised {type(error).__name__}: {error}") from error
 
 
 def find_backend(name: str) -> Backend:
@@ -156,7 +179,7 @@ def find_backend(name: str) -> Backend:
 def usable_backend(name: str) -> Backend:
     """The backend called `name`; BackendUnavailableError with the reason when it cannot run here."""
     backend = find_backend(name)
-    reason = backend.available()
+    reason = unavailable(backend)
     if reason is not None:
         raise BackendUnavailableError(f"backend {name!r} cannot run here", facts=[("reason", reason)])
     return backend
@@ -168,10 +191,10 @@ def default_backend() -> Backend:
     for name in names(BACKENDS):
         try:
             backend = find_backend(name)
+            if unavailable(backend) is None:
+                candidates.append(backend)
         except PluginError:
             continue
-        if backend.available() is None:
-            candidates.append(backend)
     if not candidates:
         raise BackendUnavailableError("no backend is installed that can run here", hint="irflow doctor shows why")
     return max(candidates, key=lambda backend: (backend.priority, backend.name))

@@ -51,7 +51,7 @@ class Bench:
             if gap is None:
                 claim = f"{self.name} claims all that this graph needs, but refuses it"
                 raise AssertionError(f"{claim}: {error}\n{graph}") from error
-            raise SkipTest(f"{self.name} lacks {gap}") from None
+            raise SkipTest(f"{self.name} lacks {gap}: {error.summary}") from None
         left = lacking(backend, executable.graph)
         assert left is None, f"{self.name} lacks {left}, but compiled a graph that holds it"
         return executable

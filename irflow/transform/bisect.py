@@ -1,4 +1,4 @@
-"""Finding the rule behind a wrong graph: the pass runs again with fewer and fewer rule applications."""
+"""Finding the rule behind a wrong graph: the pass runs again with fewer applications of rules."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def find_guilty(
 ) -> Guilty | None:
     """Bisect on the number of rule applications; None when `step` is wrong without applying any.
 
-    A pass is deterministic, so that a smaller budget gives the same steps, cut short. The time is that of
-    the pass and of `problem`, times the logarithm of the number of applications.
+    A pass is deterministic, so that a smaller budget gives the same steps, cut short. The time is
+    that of the pass and of `problem`, times the logarithm of the number of applications.
     """
 
     def attempt(budget: int) -> tuple[PassContext, Difference | None]:

@@ -1,4 +1,4 @@
-"""Running pipelines: checks, times, dumps and counts each pass, and finds the rule behind a wrong result."""
+"""Running pipelines: each pass is checked, timed, dumped and counted, a wrong rule found."""
 
 from __future__ import annotations
 
@@ -123,8 +123,10 @@ class PassManager:
         """Transform `graph` in place.
 
         Args:
-            check: 0 nothing; 1 the final graph; 2 the graph after every pass, and whether it changed as
-                claimed; 3 also results before and after every pass. `IRFLOW_CHECK` when None.
+            graph: a well-formed graph.
+            check: 0 nothing; 1 the final graph; 2 the graph after every pass, and whether it
+                changed as claimed; 3 also results before and after every pass. `IRFLOW_CHECK`
+                when None.
             dump: a folder for `00-traced.ir`, `01-canonicalize.ir`, …; `IRFLOW_DUMP` when None.
             stop_after: the name of the last pass to run.
             start_from: the name of the first pass to run.
@@ -132,13 +134,17 @@ class PassManager:
             time: write the table of passes and times to stderr.
 
         Raises:
-            PassError: a pass failed, broke the graph or changed what it computes; the pass and, where it
-                can be found, the rule are named.
+            PassError: a pass failed, broke the graph or changed what it computes; the pass and,
+                where it can be found, the rule are named.
             UnknownNameError: no pass of the pipeline is called `stop_after` or `start_from`.
         """
         level = check if check is not None else _check_level()
         folder = dump if dump is not None else _dump_folder()
-        chosen = self.pipeline if start_from is stop_after is None else self._part(start_from, stop_after)
+        chosen = (
+            self.pipeline
+            if start_from is stop_after is None
+            else self._part(start_from, stop_after)
+        )
         run = _Run(self, graph, level, folder, print_after_all)
         with _uncollected():
             run.run(chosen)
@@ -212,7 +218,13 @@ class _Run:
         changed = self._guarded(step, context)
         seconds = clock.perf_counter() - started
         record = PassRecord(
-            str(step), seconds, nodes, len(self.graph), changed, dict(context.statistics), tuple(context.notes)
+            str(step),
+            seconds,
+            nodes,
+            len(self.graph),
+            changed,
+            dict(context.statistics),
+            tuple(context.notes),
         )
         self.report.records.append(record)
         self.tell(record)
@@ -233,6 +245,9 @@ class _Run:
                 location=error.location,
                 hint=error.hint,
             ) from error
+        except Exception as error:  # a bug, so the traceback stays as it is
+            error.add_note(f"in pass {step.name!r}")
+            raise
 
     def tell(self, record: PassRecord) -> None:
         log.write("passes", lambda: str(record))
@@ -285,7 +300,7 @@ def _pass_error(step: Pass, graph: Graph, problem: Difference, guilty: Guilty | 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No garbage collection meanwhile: each would visit all nodes, which makes large graphs quadratic."""
+    """No garbage collection meanwhile: each visits all nodes, in sum quadratically many."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -305,4 +320,3 @@ def _check_level() -> int:
 def _dump_folder() -> Path | None:
     name = os.environ.get("IRFLOW_DUMP")
     return Path(name) if name else None
-

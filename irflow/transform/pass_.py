@@ -1,4 +1,4 @@
-"""What a pass is: a frozen dataclass whose fields are its options, and the context in which it runs.
+"""What a pass is: a frozen dataclass whose fields are its options, and the context of a run.
 
     @dataclass(frozen=True)
     class Dce(Pass):
@@ -123,7 +123,7 @@ class PassContext:
 
 @dataclass(frozen=True)
 class Pass(ABC):
-    """The base of all passes: subclasses are frozen dataclasses, and their fields are their options.
+    """The base of all passes: subclasses are frozen dataclasses, their fields are their options.
 
     Options are bools, ints, floats and strings, all with defaults. The docstring has the headings
     Before, After, Keeps and Needs; `irflow passes` shows it.

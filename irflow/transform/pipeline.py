@@ -141,7 +141,9 @@ class _Reader:
         chosen = self.options({"max": 8}, "fixpoint")
         return Fixpoint(body, int(chosen.get("max", 8)))
 
-    def options(self, defaults: Mapping[str, object], owner: str) -> dict[str, bool | int | float | str]:
+    def options(
+        self, defaults: Mapping[str, object], owner: str
+    ) -> dict[str, bool | int | float | str]:
         chosen: dict[str, bool | int | float | str] = {}
         if not self.accept("{"):
             return chosen
@@ -168,4 +170,3 @@ class _Reader:
             self.position = column
             raise self.error(f"{text!r} is no {kind.__name__}") from None
         return text
-

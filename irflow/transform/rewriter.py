@@ -1,7 +1,8 @@
 """Rewriting by rules: a worklist applies small functions until none matches.
 
-A rule looks at one node and returns what replaces its results, `NoMatch("reason")` where a reader would
-wonder why nothing happened, or None. It emits nodes through the builder it gets and edits nothing itself:
+A rule looks at one node and returns what replaces its results, `NoMatch("reason")` where a reader
+would wonder why nothing happened, or None. It emits nodes through the builder it gets and edits
+nothing itself:
 
     @rewrites(Transpose)
     def merge_transposes(node: Node, build: RuleBuilder) -> Value | None:
@@ -63,7 +64,7 @@ class Rule:
 
 
 def rewrites(*keys: type[Op] | str) -> Callable[[RuleFunction], Rule]:
-    """Make a function a rule for nodes of these op classes, or for elementwise nodes of these rows."""
+    """Make a function a rule for nodes of these op classes, or elementwise ones of these rows."""
 
     def make(function: RuleFunction) -> Rule:
         resolved = tuple(find(key) if isinstance(key, str) else key for key in keys)
@@ -81,7 +82,9 @@ class RuleBuilder(Builder):
         super().__init__(graph, node, node.location)
         self.emitted: list[Node] = []
 
-    def emit(self, op: Op, inputs: Sequence[Value], regions: Sequence[Graph] = ()) -> tuple[Value, ...]:
+    def emit(
+        self, op: Op, inputs: Sequence[Value], regions: Sequence[Graph] = ()
+    ) -> tuple[Value, ...]:
         node = Node(op, tuple(inputs), tuple(regions), self.location)
         self.graph.insert(node, self.before)
         self.emitted.append(node)
@@ -112,8 +115,9 @@ class RuleBuilder(Builder):
 class Rewriter:
     """Applies rules to all nodes of a graph and of its regions until none matches.
 
-    Nodes are visited in order. After a replacement the new nodes, the readers of the replaced results and
-    the producers of the operands are visited again. Nodes that nobody reads any more are taken out.
+    Nodes are visited in order. After a replacement the new nodes, the readers of the replaced
+    results and the producers of the operands are visited again. Nodes that nobody reads any more
+    are taken out.
 
     Args:
         rules: tried in this order on each node.
@@ -220,6 +224,9 @@ class Rewriter:
         rules = Counter(self._latest).most_common()
         return PassError(
             "rules undo each other without end",
-            facts=[(rule, f"{times} of the last {len(self._latest)} applications") for rule, times in rules],
+            facts=[
+                (rule, f"{times} of the last {len(self._latest)} applications")
+                for rule, times in rules
+            ],
             location=node.location,
         )

@@ -1,8 +1,8 @@
-"""Whether two graphs compute the same: evaluation on random inputs, compared through an f64 reference.
+"""Whether two graphs compute the same: evaluated on random inputs, compared through f64.
 
-A transformed graph may round differently, so it is not compared with the original bit by bit. Its results
-may be as far from an evaluation in f64 as the original's are, times a small factor, plus a few units in the
-last place of the largest element. Integers and bools must agree.
+A transformed graph may round differently, so it is not compared with the original bit by bit. Its
+results may be as far from an evaluation in f64 as the original's are, times a small factor, plus
+a few units in the last place of the largest element. Integers and bools must agree.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Difference:
 
 
 def to_f64(graph: Graph) -> Graph:
-    """A copy of `graph` in which all floats are f64: values, constants and attributes, regions too."""
+    """A copy of `graph` with f64 for all floats: values, constants, attributes, regions too."""
     result = Graph(graph.name)
     mapping: dict[Value, Value] = {}
     for value, role in zip(graph.inputs, graph.signature.inputs, strict=True):
@@ -82,7 +82,7 @@ def choose_sizes(graph: Graph) -> dict[str, int]:
 
 
 def draw_inputs(graph: Graph, sizes: dict[str, int], draw: int) -> list[np.ndarray]:
-    """Random arrays for the inputs of `graph`; draw 0 of both signs, draw 1 near 1, integers small."""
+    """Random inputs for `graph`; draw 0 of both signs, draw 1 near 1; integers are small."""
     generator = np.random.default_rng(draw)
     return [_draw(generator, value.type.substitute(sizes), draw) for value in graph.inputs]
 
@@ -149,7 +149,12 @@ class Oracle:
         ):
             if before.shape != after.shape or before.dtype != after.dtype:
                 return Difference(
-                    ((f"output {number}", f"{before.dtype}{before.shape} became {after.dtype}{after.shape}"),)
+                    (
+                        (
+                            f"output {number}",
+                            f"{before.dtype}{before.shape} became {after.dtype}{after.shape}",
+                        ),
+                    )
                 )
             wrong = wrong_elements(before, exact, after, self._epsilon)
             if wrong.any():
@@ -171,7 +176,9 @@ def wrong_elements(
         error = np.abs(b - exact)
         finite = np.isfinite(error)
         scale = np.max(np.abs(exact), where=np.isfinite(exact), initial=0.0)
-        allowed = ERROR_GROWTH * np.max(error, where=finite, initial=0.0) + ROUNDINGS * epsilon * scale
+        allowed = (
+            ERROR_GROWTH * np.max(error, where=finite, initial=0.0) + ROUNDINGS * epsilon * scale
+        )
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         close = (np.abs(a - exact) <= allowed) | (np.abs(a - b) <= allowed)
         return np.asarray(~(same | close))
@@ -188,7 +195,9 @@ def _all_values(graph: Graph) -> Iterator[Value]:
 def _count_elements(graph: Graph, sizes: dict[str, int]) -> int:
     return sum(
         dims.evaluate(size, sizes) if not isinstance(size, int) else size
-        for size in (value.type.size for value in [*graph.inputs, *(o for n in graph for o in n.outputs)])
+        for size in (
+            value.type.size for value in [*graph.inputs, *(o for n in graph for o in n.outputs)]
+        )
     )
 
 
@@ -202,4 +211,3 @@ def signature_difference(before: Graph, after: Graph) -> Difference | None:
             rows = ((label, ", ".join(map(str, types))) for types in (old, new))
             return Difference(tuple(rows))
     return None
-

@@ -1,1 +1,3 @@
-"""The passes that come with irflow: one file each, found through the entry points `irflow.passes`."""
+"""The passes that come with irflow: one file each, found through the entry points
+`irflow.passes`.
+"""

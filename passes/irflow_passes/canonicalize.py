@@ -26,8 +26,8 @@ class Canonicalize(Pass):
 
     Before: any graph, e.g. `transpose transpose x`, `2 + x`, `exp broadcast x`.
     After: `x`, `x + 2`, `broadcast exp x`; no rule of `irflow_passes.rules` matches any more.
-    Keeps: the results bit by bit, but for the order of sums that are merged and the sign of zeros in
-        sums of one element; regions get the same treatment.
+    Keeps: the results bit by bit, but for the order of sums that are merged and the sign of zeros
+        in sums of one element; regions get the same treatment.
     Needs: nothing; after differentiation, as gradient markers are dropped.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from irflow.errors import DTypeError
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.elementwise import Elementwise
 from irflow.ops.operand import Handle
@@ -37,7 +38,10 @@ class Decompose(Pass):
                 return None
             if row.expand is None:
                 return NoMatch(f"{row.name} has no expansion")
-            result = row.expand(*(build.handle(value) for value in node.inputs))
+            try:
+                result = row.expand(*(build.handle(value) for value in node.inputs))
+            except DTypeError as error:  # some expansions are for floats only
+                return NoMatch(f"the expansion of {row.name} does not fit: {error.summary}")
             assert isinstance(result, Handle)
             return result.value
 

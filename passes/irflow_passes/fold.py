@@ -11,13 +11,12 @@ from irflow import dims
 from irflow.analysis import every_graph
 from irflow.dims import Dim
 from irflow.ir.attributes import has_symbols
-from irflow.ir.builder import Builder
 from irflow.ir.evaluate import run_node
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import fields_of
 from irflow.ops.broadcast import Broadcast
 from irflow.ops.constants import Constant, Iota, SizeOf
-from irflow.transform import Pass, PassContext
+from irflow.transform import Pass, PassContext, RuleBuilder
 
 # An index ramp is cheaper to compute than to load, unless it is as short as this.
 _SHORT = 16
@@ -29,8 +28,8 @@ class Fold(Pass):
     """Evaluate nodes whose operands are constants, by the meaning of their op.
 
     Before: `elementwise<exp> constant<...>`.
-    After: a constant; at most `limit` elements each. What is repeated stays repeated: a broadcast of
-        a constant is computed only as an operand beside a constant that is an array itself.
+    After: a constant; at most `limit` elements each. What is repeated stays repeated: a broadcast
+        of a constant is computed only as an operand beside a constant that is an array itself.
     Keeps: the results, rounded as the op rounds on its own. Nodes with symbolic attributes stay.
     Needs: nothing; `canonicalize` computes before broadcasts and so brings constants together.
 
@@ -56,8 +55,8 @@ class Fold(Pass):
             return False
         results = run_node(node, inputs, {})
         context.count("evaluate", node)
-        builder = Builder(graph, node, node.location)
-        graph.replace(node, [builder.emit(Constant.of(array), ())[0] for array in results])
+        build = RuleBuilder(graph, node)
+        graph.replace(node, [build.constant(array) for array in results])
         return True
 
     def _known_inputs(self, node: Node) -> list[np.ndarray] | None:

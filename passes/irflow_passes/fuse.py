@@ -16,17 +16,17 @@ from irflow_passes.fusion.plan import Planner
 class Fuse(Pass):
     """Outline nodes that one kernel can compute into `fusion` nodes.
 
-    A *loop* computes results of one shape, element by element, with all that is needed for an element. A
-    *reduce* also has reductions, all over the same axes of the same shape, with what they read before
-    and what follows at the reduced shape. A *contraction* has one matrix product or convolution, moves of
-    elements in front of it, and elementwise functions behind.
+    A *loop* computes results of one shape, element by element, with all that is needed for an
+    element. A *reduce* also has reductions, all over the same axes of the same shape, with what
+    they read before and what follows at the reduced shape. A *contraction* has one matrix product
+    or convolution, moves of elements in front of it, and elementwise functions behind.
 
     Before: elementwise nodes, moves of elements, reductions and contractions.
     After: `fusion<kind>` nodes with one region each; a node that found no company stays as it is.
-    Keeps: the results bit by bit: the same operations are applied. What is cheap may be computed in two
-        kernels; what costs more than 8 operations is computed once an element.
-    Needs: `dce` before; nothing after it may depend on single nodes. Notes say why neighbours were
-        not fused.
+    Keeps: the results bit by bit: the same operations are applied. What is cheap may be computed
+        in two kernels; what costs more than 8 operations is computed once an element.
+    Needs: `dce` before; nothing after it may depend on single nodes. Notes say why neighbours
+        were not fused.
 
     Attributes:
         nodes: the most nodes of a kernel.

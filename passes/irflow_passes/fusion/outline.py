@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from irflow import dims
 from irflow.errors import PassError
+from irflow.ir.attributes import Attribute, has_symbols
 from irflow.ir.graph import Graph, Node, Value
-from irflow.ir.op import fields_of
+from irflow.ir.op import Op, fields_of
 from irflow.ir.print import attribute_symbols
+from irflow.ops.elementwise import Elementwise
 from irflow.ops.regions import Fusion
 from irflow_passes.fusion.group import Group
 from irflow_passes.fusion.plan import Planner
@@ -39,13 +41,13 @@ class Unit:
     def undefined_size(self) -> str | None:
         """A symbolic size that a region would mention without an input that defines it."""
         known = {s for value in self.inputs for s in dims.shape_symbols(value.type.shape)}
+        mentioned: dict[object, None] = {}
         for node, _ in self.reads:
-            sizes = [size for output in node.outputs for size in output.type.shape]
-            attributes = [getattr(node.op, name) for name in fields_of(type(node.op))]
-            for symbol in attribute_symbols((*sizes, *attributes)):
-                if symbol not in known:
-                    return symbol.name
-        return None
+            mentioned.update((output.type.shape, None) for output in node.outputs)
+            if type(node.op) is not Elementwise:
+                mentioned.update((value, None) for value in _symbolic_attributes(node.op))
+        symbols = attribute_symbols(tuple(mentioned))
+        return next((symbol.name for symbol in symbols if symbol not in known), None)
 
     def region(self, kind: str) -> Graph:
         """The nodes as a graph of their own."""
@@ -57,6 +59,11 @@ class Unit:
             mapping.update(zip(node.outputs, copied.outputs, strict=True))
         graph.set_outputs([mapping[value] for value in self.outputs])
         return graph
+
+
+def _symbolic_attributes(op: Op) -> list[Attribute]:
+    values = [getattr(op, name) for name in fields_of(type(op))]
+    return [value for value in values if has_symbols(value)]
 
 
 class Outliner:

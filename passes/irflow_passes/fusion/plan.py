@@ -1,9 +1,10 @@
 """Which nodes go together: one walk from the last node to the first.
 
-When a node is met, all its readers have been placed. So joining the only group that reads it cannot close
-a cycle: whatever the node reads comes later in the walk. A node that is also read elsewhere may become one
-more result of a group, unless one of the other readers leads back to that group; for this question every
-group and lone node keeps the set of those that depend on it, as bits of an integer.
+When a node is met, all its readers have been placed. So joining the only group that reads it
+cannot close a cycle: whatever the node reads comes later in the walk. A node that is also read
+elsewhere may become one more result of a group, unless one of the other readers leads back to that
+group; for this question every group and lone node keeps the set of those that depend on it, as
+bits of an integer.
 """
 
 from __future__ import annotations
@@ -101,17 +102,14 @@ class Planner:
         if may_lead:
             group = Group(number, node)
             self.groups.append(group)
-            self._store(node, group)
+            self.home.setdefault(node, []).append(group)
+            self.stored[node] = group
         else:
             self.kept[node] = number
         reach = 1 << number if self._is_tracked else 0
         for other in self._numbers(readers) if self._is_tracked else ():
             reach |= self._dependents[other]
         self._dependents.append(reach)
-
-    def _store(self, node: Node, group: Group) -> None:
-        self.home.setdefault(node, []).append(group)
-        self.stored[node] = group
 
     @staticmethod
     def _numbers(readers: _Readers) -> list[int]:
@@ -120,38 +118,57 @@ class Planner:
     # ------------------------------------------------------------------------------------- joining
 
     def _join(self, node: Node, readers: _Readers) -> str | None:
-        """Put the node into groups that read it; None if that is all, else why it is needed alone."""
+        """Put the node into groups that read it; None if that is all, else why it is not."""
         if not readers.groups:
             return ""
         is_read_elsewhere = readers.is_output or bool(readers.alone)
         if len(readers.groups) == 1 and not is_read_elsewhere:
             group, members = next(iter(readers.groups.items()))
             return self._enter(node, group, members)
-        if traits.is_free(node) or (not is_read_elsewhere and self._may_copy(node, readers)):
-            return self._copy(node, readers, is_read_elsewhere)
+        if traits.is_free(node):
+            return self._copy_where_possible(node, readers, is_read_elsewhere)
+        if not is_read_elsewhere and self._copy_everywhere(node, readers):
+            return None
         return self._become_result(node, readers)
 
-    def _enter(self, node: Node, group: Group, readers: list[tuple[Node, int]]) -> str | None:
+    def _offer(self, node: Node, group: Group, readers: list[tuple[Node, int]]) -> int | str:
+        """The index class that the node would have in a group, or why it cannot join."""
         found = group.class_of(readers)
-        reason = found if isinstance(found, str) else group.refuses(node, found, self.limits)
-        if reason is None:
-            assert isinstance(found, int)
-            group.add(node, found)
-            self.home.setdefault(node, []).append(group)
-        return reason
+        if isinstance(found, str):
+            return found
+        refused = group.refuses(node, found, self.limits)
+        return found if refused is None else refused
 
-    def _may_copy(self, node: Node, readers: _Readers) -> bool:
-        """Whether to compute the node in each group that reads it instead of storing it."""
+    def _enter(self, node: Node, group: Group, readers: list[tuple[Node, int]]) -> str | None:
+        found = self._offer(node, group, readers)
+        if isinstance(found, str):
+            return found
+        self._add(node, group, found)
+        return None
+
+    def _add(self, node: Node, group: Group, index_class: int) -> None:
+        group.add(node, index_class)
+        self.home.setdefault(node, []).append(group)
+
+    def _copy_everywhere(self, node: Node, readers: _Readers) -> bool:
+        """Compute the node in each group that reads it, and nowhere else, if that costs little."""
         if len(readers.groups) > 2 or traits.flops(node) > traits.CHEAP:
             return False
-        users = node.output.users
-        depth = 1 + max((self._copies.get(user, 0) for user in users), default=0)
+        depth = 1 + max((self._copies.get(user, 0) for user in node.output.users), default=0)
         if depth > _DEPTH:
             return False
+        offers = [self._offer(node, group, reads) for group, reads in readers.groups.items()]
+        classes = [found for found in offers if isinstance(found, int)]
+        if len(classes) < len(offers):
+            return False
         self._copies[node] = depth
+        for group, index_class in zip(readers.groups, classes, strict=True):
+            self._add(node, group, index_class)
         return True
 
-    def _copy(self, node: Node, readers: _Readers, is_read_elsewhere: bool) -> str | None:
+    def _copy_where_possible(
+        self, node: Node, readers: _Readers, is_read_elsewhere: bool
+    ) -> str | None:
         refused = ""
         left: dict[Group, list[tuple[Node, int]]] = {}
         for group, members in readers.groups.items():
@@ -166,20 +183,18 @@ class Planner:
         """Join one of the groups and be stored by it, for the sake of the other readers."""
         reason = "it is read by several kernels"
         for group, members in readers.groups.items():
-            found = group.class_of(members)
+            found = self._offer(node, group, members)
             if isinstance(found, str):
                 reason = found
             elif found != RESULT or node.output.type.shape != group.shape:
                 reason = "it is read at another index there, and needed elsewhere too"
-            elif (refused := group.refuses(node, found, self.limits)) is not None:
-                reason = refused
             elif traits.is_contraction(node):
                 reason = "a contraction with several readers stays alone"
             elif not self._lead(group, readers):
                 reason = "another reader leads back to the group"
             else:
-                group.add(node, RESULT)
-                self._store(node, group)
+                self._add(node, group, found)
+                self.stored[node] = group
                 return None
         return reason
 

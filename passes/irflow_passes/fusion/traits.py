@@ -78,6 +78,7 @@ def _reduced_axes(node: Node) -> tuple[int, ...] | None:
 
 
 def is_contraction(node: Node) -> bool:
+    """Whether the op is a matrix product or a convolution."""
     return node.op.lowering is Lowering.CONTRACTION
 
 
@@ -87,6 +88,7 @@ def is_prologue(node: Node) -> bool:
 
 
 def is_scalar_constant(node: Node) -> bool:
+    """Whether the op is a constant of one element, which kernels contain as a literal."""
     return type(node.op) is Constant and node.output.type.size == 1
 
 

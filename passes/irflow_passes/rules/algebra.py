@@ -1,8 +1,11 @@
 """Algebraic rules of arithmetic rows.
 
 Every rule is exact for every float, infinities, NaN and signed zeros included, unless its text says
-otherwise. So `x * 0` and `x - x` are left alone in floats, and `x + 0.0`, which turns -0.0 into 0.0.
+otherwise. So `x * 0` and `x - x` are left alone in floats, and `x + 0.0`, which turns -0.0 into
+0.0.
 """
+
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
 
 from __future__ import annotations
 

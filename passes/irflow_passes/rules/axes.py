@@ -1,5 +1,7 @@
 """Rules for permuted and reversed axes."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from irflow.ir.graph import Node, Value

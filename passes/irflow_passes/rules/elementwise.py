@@ -1,5 +1,7 @@
 """Rules for elementwise nodes: order of operands, and the way past broadcasts."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from irflow.ir.graph import Node, Value

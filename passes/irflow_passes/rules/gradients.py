@@ -1,5 +1,7 @@
 """Rules for markers that mean something to differentiation only."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from irflow.ir.graph import Node, Value

@@ -1,5 +1,7 @@
 """Algebraic rules of comparisons, logic, bits and choices. All are exact."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from irflow.ir.graph import Node, Value
@@ -65,7 +67,7 @@ def bits_with_zero(node: Node, build: RuleBuilder) -> Value | None:
 
 @rewrites("logical_not", "invert")
 def negate_logic(node: Node, build: RuleBuilder) -> Value | None:
-    """Double negation; the negation of a comparison is the opposite one (of orders: for integers)."""
+    """Double negation vanishes; that of a comparison (of orders: for integers) is the opposite."""
     inner = made_by_row(node.inputs[0], "logical_not", "invert", *_OPPOSITE, *_OPPOSITE_ORDER)
     if inner is None:
         return None

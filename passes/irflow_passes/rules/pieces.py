@@ -1,5 +1,7 @@
 """Rules for slices, padding and concatenation."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from typing import cast

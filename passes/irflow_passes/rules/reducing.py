@@ -46,7 +46,7 @@ def drop_reduced_ones(node: Node, build: RuleBuilder) -> Value | None:
 
 @rewrites(Reduce)
 def merge_reduces(node: Node, build: RuleBuilder) -> Value | NoMatch | None:
-    """`reduce reduce x` of one row is one reduction. Float sums associate anew, as reductions may."""
+    """`reduce reduce x` of one row is one reduction. Float sums associate anew, as they may."""
     assert isinstance(node.op, Reduce)
     inner = made_by(node.inputs[0], Reduce)
     if inner is None or inner[1].row is not node.op.row:
@@ -115,9 +115,7 @@ def _count(shape: tuple[Size, ...], axes: set[int]) -> int | None:
     return count
 
 
-def _without(
-    node: Node, op: Broadcast, x: Value, repeated: set[int], build: RuleBuilder
-) -> Value:
+def _without(node: Node, op: Broadcast, x: Value, repeated: set[int], build: RuleBuilder) -> Value:
     """The same reduction of a broadcast that does not repeat the axes in question."""
     assert isinstance(node.op, Reduce)
     kept = [axis for axis in range(len(op.shape)) if axis not in repeated]

@@ -1,5 +1,7 @@
 """Rules for reshapes and broadcasts."""
 
+# ruff: noqa: ARG001 -- all rules have one signature, needed or not
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -60,7 +60,7 @@ def test_the_view_for_networkx() -> None:
     sin, cos, add = graph
     view = networkx_view(graph)
     assert set(view.successors(sin)) == {cos, add}
-    assert list(networkx.topological_sort(view))[0] is graph.inputs[0]
+    assert next(iter(networkx.topological_sort(view))) is graph.inputs[0]
     assert view.edges[add, "return", 0] == {"value": add.output, "position": 0}
     assert networkx.is_directed_acyclic_graph(view)
 

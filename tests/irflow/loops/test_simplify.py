@@ -228,6 +228,28 @@ def test_kernels_mean_the_same(make: Callable[[], Sample]) -> None:
         np.testing.assert_array_equal(interpret(kernel, sample.inputs), before)
 
 
+@pytest.mark.parametrize(
+    ("expr", "low", "high"),
+    [
+        (I * -2 + 3, -15, 3),
+        (I - J, -27, 9),
+        (I % 4, 0, 3),
+        (I % 20, 0, 9),
+        (DATA % 7, 0, 6),
+        ((I - 5) // 2, -3, 2),
+        (I // I, -9, 9),
+        (scalars.minimum(I, 4), 0, 4),
+        (scalars.maximum(I, 4), 4, 9),
+        (Select(P, I, J - 30), -30, 9),
+        (Cast(dtypes.i64, U) + 1, 1, 256),
+        (DATA + 1, -(2**63), 2**63 - 1),
+    ],
+    ids=str,
+)
+def test_intervals(expr: Expr, low: int, high: int) -> None:
+    assert interval(expr, KNOWN)[:2] == (low, high)
+
+
 ROWS = [
     *("add", "subtract", "multiply", "floor_divide", "remainder", "minimum", "maximum"),
     *("floor_divide", "remainder", "multiply", "add", "bitwise_and", "bitwise_xor"),

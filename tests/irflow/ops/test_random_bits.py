@@ -17,6 +17,7 @@ from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph
 from irflow.ir.op import Sample, infer_types
 from irflow.ir.types import TensorType, type_of
+from irflow.loops.nodes import integer
 from irflow.ops.distributions import (
     bernoulli,
     bits_shape,
@@ -29,7 +30,7 @@ from irflow.ops.distributions import (
 from irflow.ops.operand import Handle
 from irflow.ops.random_bits import RandomBits, philox_blocks, random_bits
 from tests.irflow.ops.derivatives import graph_of
-from tests.irflow.ops.elements import run_loops
+from tests.irflow.ops.elements import EagerContext, Load, run_loops, value_of
 
 KEY = np.array([0xA4093822, 0x299F31D0], np.uint32)
 NONE = np.zeros(2, np.uint32)
@@ -114,6 +115,15 @@ def test_loops_equal_numpy(sample: Sample) -> None:
     (node,) = graph_of(sample.op, [type_of(array) for array in sample.inputs])
     (result,) = run_loops(node, sample.inputs)
     np.testing.assert_array_equal(result, sample.op.numpy(*sample.inputs))
+
+
+def test_block_numbers_have_two_words() -> None:
+    context = EagerContext()
+    loads = [Load(context, array) for array in (KEY, NONE)]
+    number = 2**33 + 5
+    element = RandomBits((2**36,)).element(context, [integer(2**34 + number)], loads)
+    block = philox_blocks(np.array([number], np.uint64), KEY, NONE)
+    assert value_of(element) == block[1, 0]
 
 
 def test_a_symbolic_shape() -> None:
@@ -204,7 +214,8 @@ def test_uniforms_are_spread_evenly() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 2.0**-24, 0.1, 0.3, 0.5, 0.999999999, 1.0])
 def test_bernoulli_is_the_comparison_of_a_uniform(p: float) -> None:
-    bits = np.concatenate([EDGES, draw(1000)])
+    threshold = int(min(np.float32(p), np.float32(0.99)) * 2**24) << 8
+    bits = np.concatenate([EDGES, draw(1000), np.array([threshold], np.uint32)])
     by_number = run(lambda b: bernoulli(b, p), bits)
     by_operand = run(bernoulli, bits, np.full(bits.shape, p, np.float32))
     np.testing.assert_array_equal(by_number, by_operand)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -71,7 +70,10 @@ def test_a_wrong_rule_is_named_with_pass_rule_and_line() -> None:
         PassManager("honest,bad", lookup).run(parse_graph(TEXT), check=3)
     error = caught.value
     assert error.summary == "pass 'bad' changed what @model computes"
-    assert error.facts[:2] == (("rule", "tanh_is_arctan"), ("applied to", "elementwise<tanh> f32[n, 3]"))
+    assert error.facts[:2] == (
+        ("rule", "tanh_is_arctan"),
+        ("applied to", "elementwise<tanh> f32[n, 3]"),
+    )
     assert error.facts[2] == ("output 0", "at index (0, 2)")
     assert [fact[0] for fact in error.facts[3:]] == ["before", "after", "in f64"]
     assert str(error.location) == "model.py:8"
@@ -86,7 +88,9 @@ def test_integers_must_agree_exactly() -> None:
 
 
 def test_a_right_rule_that_rounds_otherwise_is_no_error() -> None:
-    report = PassManager("fine", passes(fine=rewriting(sin_by_parts))).run(parse_graph(TEXT), check=3)
+    report = PassManager("fine", passes(fine=rewriting(sin_by_parts))).run(
+        parse_graph(TEXT), check=3
+    )
     assert report.changed
     assert report.unchecked is None
 
@@ -133,6 +137,15 @@ def test_an_error_inside_a_pass_names_the_pass() -> None:
         PassManager("bad", passes(bad=rewriting(clumsy))).run(parse_graph(TEXT))
 
 
+def test_a_bug_in_a_pass_keeps_its_traceback_and_names_the_pass() -> None:
+    def bad(graph: Graph, context: PassContext) -> bool:
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError) as caught:
+        PassManager("bad", passes(bad=bad)).run(parse_graph(TEXT))
+    assert caught.value.__notes__ == ["in pass 'bad'"]
+
+
 def test_records_of_passes() -> None:
     def talkative(graph: Graph, context: PassContext) -> bool:
         context.explain(graph.first, "hello")
@@ -142,15 +155,24 @@ def test_records_of_passes() -> None:
     lookup = passes(parts=rewriting(sin_by_parts), talkative=talkative)
     report = PassManager("parts,talkative", lookup).run(parse_graph(TEXT))
     first, second = report.records
-    assert (first.name, first.nodes_before, first.nodes_after, first.changed) == ("parts", 4, 8, True)
+    assert (first.name, first.nodes_before, first.nodes_after, first.changed) == (
+        "parts",
+        4,
+        8,
+        True,
+    )
     assert first.statistics == {"sin_by_parts": 1}
-    assert [str(note) for note in second.notes] == ["elementwise<negative> f32[n, 3] (model.py:7): hello"]
+    assert [str(note) for note in second.notes] == [
+        "elementwise<negative> f32[n, 3] (model.py:7): hello"
+    ]
     assert "sin_by_parts 1" in str(report)
 
 
 def test_dumps_are_numbered_and_can_be_read_again(tmp_path: Path) -> None:
     graph = parse_graph(TEXT)
-    PassManager("parts,idle", passes(parts=rewriting(sin_by_parts), idle=nothing)).run(graph, dump=tmp_path)
+    PassManager("parts,idle", passes(parts=rewriting(sin_by_parts), idle=nothing)).run(
+        graph, dump=tmp_path
+    )
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["00-traced.ir", "01-parts.ir", "02-idle.ir"]
     assert str(parse_graph((tmp_path / "02-idle.ir").read_text())) == str(graph)
@@ -172,7 +194,9 @@ def test_the_environment_gives_folder_level_and_log(
 
 
 def test_parts_of_a_pipeline() -> None:
-    manager = PassManager("a,b,fixpoint(c,d),e", passes(a=nothing, b=nothing, c=nothing, d=nothing, e=nothing))
+    manager = PassManager(
+        "a,b,fixpoint(c,d),e", passes(a=nothing, b=nothing, c=nothing, d=nothing, e=nothing)
+    )
 
     def ran(**options: str) -> list[str]:
         return [record.name for record in manager.run(parse_graph(TEXT), **options).records]

@@ -56,7 +56,10 @@ def test_a_pipeline_prints_as_it_is_read(text: str) -> None:
 
 
 def test_spaces_and_defaults_vanish() -> None:
-    assert str(parse_pipeline(" tune { limit = 4 , rate=1.5 } , tune ", lookup)) == "tune{rate=1.5},tune"
+    assert (
+        str(parse_pipeline(" tune { limit = 4 , rate=1.5 } , tune ", lookup))
+        == "tune{rate=1.5},tune"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The line between the user's code and ours, where errors are made readable."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from irflow.errors import IrflowError
+from irflow.location import innermost, is_internal, user_location, user_traceback
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate what users call: errors name the user's line, and tracebacks hold the user's frames.
+
+    Our frames stay with `IRFLOW_TRACEBACK=full`, and where the error is a mistake of our own: one
+    of another kind that was raised in our code.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, IrflowError):
+                error.at(user_location())
+            if _is_shortened(error):
+                # A bare `raise` adds no entry for this frame to what is set here.
+                error.__traceback__ = user_traceback(error.__traceback__)
+            raise
+
+    return call
+
+
+def _is_shortened(error: Exception) -> bool:
+    if os.environ.get("IRFLOW_TRACEBACK") == "full":
+        return False
+    if isinstance(error, IrflowError) or error.__traceback__ is None:
+        return True
+    return not is_internal(innermost(error.__traceback__))

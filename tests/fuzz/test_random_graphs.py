@@ -1,0 +1,106 @@
+"""Random graphs through random pipelines on both backends, and derivatives of random functions."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from irflow import plugins
+from irflow.compiler import lower
+from irflow.errors import PassError
+from irflow.ir.graph import Graph
+from irflow.testing.graphs import Recipe, random_inputs, recipes, smooth_graphs
+from irflow.testing.reference import Reference
+from irflow.transform import Pass, Rewriter, rewrites
+from irflow.transform.verify import draw_inputs
+from tests.irflow.ops.derivatives import check_jvp, check_vjp, float_positions
+
+IS_LONG = os.environ.get("IRFLOW_TEST") == "all"
+PARTS = 4
+EXAMPLES = (5000 if IS_LONG else 500) // PARTS
+GRADIENTS = 400 if IS_LONG else 60
+MOST_STEPS = 12 if IS_LONG else 7
+PASSES = ("canonicalize", "fold", "fold{limit=4}", "cse", "dce", "simplify", "fuse", "decompose", "inline")
+SEEDS = st.integers(0, 19)
+
+
+def pipelines() -> st.SearchStrategy[str]:
+    """Passes in any order, some of them repeated until nothing changes; or those of a level."""
+    names = st.lists(st.sampled_from(PASSES), max_size=5).map(",".join)
+    repeated = st.builds(
+        "{},fixpoint({}){{max=3}}".format,
+        st.sampled_from(PASSES),
+        st.lists(st.sampled_from(PASSES[:6]), min_size=1, max_size=3).map(",".join),
+    )
+    return names | repeated
+
+
+def check(recipe: Recipe, pipeline: str, seed: int, special: bool) -> None:
+    """Both backends compute what the graph means, and every pass on the way keeps it."""
+    graph = recipe.build()
+    inputs = random_inputs(graph, seed, special=special)
+    note(f"{pipeline!r}\n{graph}\n" + "\n".join(map(repr, inputs)))
+    reference = Reference(graph, inputs)
+    for name in ("numpy", "llvm"):
+        backend = plugins.find_backend(name)
+        text = ",".join(part for part in (pipeline, backend.pipeline(2)) if part)
+        lowered = lower(graph, backend, pipeline=text, check=3)
+        reference.check(lowered.compile()(inputs), f"{name} after {text!r}")
+
+
+# One test each, so that several processes share the work; the seed makes their examples different.
+@pytest.mark.parametrize("part", range(PARTS))
+def test_backends_agree_on_random_graphs(part: int) -> None:
+    special = st.just(part % 2 == 1)
+
+    @settings(max_examples=EXAMPLES)
+    @given(recipes(MOST_STEPS), pipelines(), SEEDS.map(lambda seed: PARTS * seed + part), special)
+    def run(recipe: Recipe, pipeline: str, seed: int, special: bool) -> None:
+        check(recipe, pipeline, seed, special)
+
+    run()
+
+
+@settings(max_examples=GRADIENTS)
+@given(smooth_graphs(), st.integers(0, 9))
+def test_reverse_and_forward_derivatives_equal_differences(graph: Graph, seed: int) -> None:
+    note(str(graph))
+    inputs = draw_inputs(graph, {}, seed)
+    wrt = float_positions(graph.inputs)
+    check_vjp(graph, inputs, wrt)
+    check_jvp(graph, inputs, wrt)
+
+
+@rewrites("subtract")
+def subtract_the_other_way_round(node, build):
+    """Wrong, and only seldom applicable, so that it must be looked for."""
+    x, y = node.inputs
+    repeated = [v.node is not None and v.node.op.name == "broadcast" for v in (x, y)]
+    return build(node.op, y, x) if repeated == [False, True] else None
+
+
+class Planted(Pass):
+    """A pass with a wrong rule."""
+
+    name = "planted"
+
+    def run(self, graph, context):
+        return Rewriter([subtract_the_other_way_round], context).run(graph)
+
+
+def test_a_planted_wrong_rule_is_found_and_named() -> None:
+    @settings(max_examples=2000, database=None, report_multiple_bugs=False)
+    @given(recipes(MOST_STEPS), SEEDS)
+    def run(recipe: Recipe, seed: int) -> None:
+        graph = recipe.build()
+        lower(graph, "numpy", pipeline="cse,planted,dce", check=3)
+
+    with plugins.registered(plugins.PASSES, "planted", Planted), pytest.raises(PassError) as caught:
+        run()
+    text = str(caught.value)
+    assert text.startswith("pass 'planted' changed what @random computes")
+    assert "subtract_the_other_way_round" in text
+    assert "elementwise<subtract>" in text
+    assert "recipe:" in text

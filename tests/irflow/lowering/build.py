@@ -1,0 +1,79 @@
+"""Graphs from functions of handles, and kernels from graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from irflow import dtypes, ops
+from irflow.dims import Size
+from irflow.ir.builder import Builder
+from irflow.ir.graph import Graph
+from irflow.ir.types import TensorType
+from irflow.loops import Kernel, check
+from irflow.lowering import GENERIC, Program, Target, lower_graph, run_program
+from irflow.ops import Handle
+from irflow.ops.regions import Fusion
+
+WIDE = Target("wide", vector_bytes=64, vector_registers=32)
+NARROW = Target("narrow", vector_bytes=16, vector_registers=8)
+
+
+def f32(*shape: Size) -> TensorType:
+    return TensorType(dtypes.f32, shape)
+
+
+def build(function: Callable[..., Any], *types: TensorType) -> Graph:
+    """The graph of a function of handles, which returns one or several."""
+    graph = Graph("test")
+    builder = Builder(graph)
+    inputs = [graph.add_input(type, f"in{i}") for i, type in enumerate(types)]
+    results = function(*(Handle(builder, value) for value in inputs))
+    handles = results if isinstance(results, (list, tuple)) else [results]
+    graph.set_outputs([handle.value for handle in handles])
+    return graph
+
+
+def fused(function: Callable[..., Any], *types: TensorType) -> Graph:
+    """A graph with one fused region that computes the function."""
+    region = build(function, *types)
+    graph = Graph("test")
+    inputs = [graph.add_input(value.type, value.hint) for value in region.inputs]
+    graph.set_outputs(Builder(graph).emit(Fusion("loop"), inputs, [region]))
+    return graph
+
+
+def lowered(graph: Graph, target: Target = GENERIC) -> Program:
+    """The program, every kernel checked."""
+    program = lower_graph(graph, "test", target)
+    for kernel in program.kernels():
+        check(kernel, may_read_outputs=True)
+    return program
+
+
+def the_kernel(graph: Graph, target: Target = GENERIC) -> Kernel:
+    (kernel,) = lowered(graph, target).kernels()
+    return kernel
+
+
+def run(graph: Graph, inputs: Sequence[np.ndarray], target: Target = GENERIC) -> list[np.ndarray]:
+    """What the interpreter makes of the program; parallel loops may run in any order."""
+    program = lowered(graph, target)
+    results = run_program(program, inputs)
+    for forwards, backwards in zip(
+        results, run_program(program, inputs, backwards=True), strict=True
+    ):
+        np.testing.assert_array_equal(forwards, backwards)
+    return results
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def dense(x: Handle, w: Handle, b: Handle) -> Handle:
+    """A layer: `x @ w + b`."""
+    result: Handle = ops.matmul(x, w) + ops.broadcast_to(b, (x.shape[0], w.shape[1]))
+    return result

@@ -1,0 +1,128 @@
+"""Tiled contractions: every operand order, remainder, prologue and epilogue."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from irflow import dims, ops
+from irflow.loops import Alloc, print_kernel
+from irflow.loops.walk import statements
+from irflow.lowering import Target
+from irflow.ops import Handle
+from irflow.scalars import find
+from tests.irflow.lowering.build import (
+    NARROW,
+    WIDE,
+    dense,
+    f32,
+    fused,
+    normal,
+    run,
+    the_kernel,
+)
+
+SIZES = [(8, 20, 26), (1, 5, 40), (7, 1, 3), (3, 33, 1), (9, 4, 16), (0, 3, 4), (2, 0, 5), (2, 3, 0)]
+TARGETS = pytest.mark.parametrize("target", [NARROW, WIDE], ids=lambda target: target.name)
+
+
+def transposed(x: Handle) -> Handle:
+    result: Handle = ops.transpose(x, (1, 0))
+    return result
+
+
+@TARGETS
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_matrix_products(size: tuple[int, int, int], target: Target) -> None:
+    m, k, n = size
+    a, b = normal(m, k), normal(k, n, seed=1)
+    (result,) = run(fused(ops.matmul, f32(m, k), f32(k, n)), [a, b], target)
+    np.testing.assert_allclose(result, a @ b, rtol=1e-5, atol=1e-5)
+
+
+@TARGETS
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_transposed_operands_are_read_in_place(
+    size: tuple[int, int, int], target: Target
+) -> None:
+    m, k, n = size
+    a, b = normal(k, m), normal(n, k, seed=1)
+    left = fused(lambda x, y: ops.matmul(transposed(x), y), f32(k, m), f32(k, n))
+    right = fused(lambda x, y: ops.matmul(x, transposed(y)), f32(m, k), f32(n, k))
+    for graph, inputs in ((left, [a, b.T.copy()]), (right, [a.T.copy(), b])):
+        (result,) = run(graph, inputs, target)
+        np.testing.assert_allclose(result, a.T @ b.T, rtol=1e-5, atol=1e-5)
+
+
+def test_prologue_and_epilogue_stand_in_the_kernel() -> None:
+    def layer(x: Handle, w: Handle, b: Handle) -> list[Handle]:
+        total = dense(find("square")(x), w, b)
+        return [total, find("relu")(total)]
+
+    graph = fused(layer, f32(6, 5), f32(5, 19), f32(19))
+    x, w, b = normal(6, 5), normal(5, 19, seed=1), normal(19, seed=2)
+    total, active = run(graph, [x, w, b], WIDE)
+    np.testing.assert_allclose(total, x**2 @ w + b, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(active, np.maximum(total, 0))
+    text = print_kernel(the_kernel(graph, WIDE))
+    assert "fma(" in text
+    assert "register" in text
+
+
+def accumulators(kernel_text: str) -> list[str]:
+    return [line.strip() for line in kernel_text.splitlines() if "alloc" in line]
+
+
+def test_vectors_lie_along_memory() -> None:
+    across = the_kernel(fused(ops.matmul, f32(8, 64), f32(64, 32)), WIDE)
+    assert accumulators(print_kernel(across)) == ["alloc sum: f32[8, 32] register"]
+    along = the_kernel(
+        fused(lambda x, y: ops.matmul(x, transposed(y)), f32(8, 64), f32(32, 64)), WIDE
+    )
+    assert accumulators(print_kernel(along)) == ["alloc sum: f32[4, 4, 16] register"]
+
+
+@TARGETS
+def test_column_sums_run_along_the_columns(target: Target) -> None:
+    graph = fused(lambda x: ops.reduce_sum(x, (0,)) * 2.0, f32(11, 37))
+    x = normal(11, 37)
+    (result,) = run(graph, [x], target)
+    np.testing.assert_allclose(result, 2 * x.sum(0), rtol=1e-5, atol=1e-5)
+    lanes = target.vector_bytes // 4
+    assert f"ramp(0, 1, {lanes})" in print_kernel(the_kernel(graph, target))
+
+
+def test_two_column_sums_share_a_nest() -> None:
+    def moments(x: Handle) -> list[Handle]:
+        return [ops.reduce_sum(x, (0,)), ops.reduce_sum(x * x, (0,))]
+
+    graph = fused(moments, f32(5, 9))
+    kernel = the_kernel(graph, NARROW)
+    assert sum(isinstance(stmt, Alloc) for stmt in statements(kernel.body)) == 4
+    x = normal(5, 9)
+    total, squares = run(graph, [x], NARROW)
+    np.testing.assert_allclose(total, x.sum(0), rtol=1e-5)
+    np.testing.assert_allclose(squares, (x * x).sum(0), rtol=1e-5)
+
+
+@TARGETS
+@pytest.mark.parametrize("rows", [1, 4, 9])
+def test_symbolic_rows_sum_in_the_same_order(rows: int, target: Target) -> None:
+    n = dims.symbol("n")
+    inputs = [normal(rows, 21), normal(21, 18, seed=1), normal(18, seed=2)]
+    symbolic = run(fused(dense, f32(n, 21), f32(21, 18), f32(18)), inputs, target)
+    static = run(fused(dense, f32(rows, 21), f32(21, 18), f32(18)), inputs, target)
+    np.testing.assert_array_equal(symbolic[0], static[0])
+
+
+def test_batches() -> None:
+    a, b = normal(2, 3, 5, 4), normal(2, 3, 4, 6, seed=1)
+    (result,) = run(fused(ops.matmul, f32(2, 3, 5, 4), f32(2, 3, 4, 6)), [a, b], NARROW)
+    np.testing.assert_allclose(result, a @ b, rtol=1e-5, atol=1e-5)
+
+
+def test_an_epilogue_at_another_index_is_still_right() -> None:
+    graph = fused(lambda x, y: transposed(ops.matmul(x, y)), f32(3, 4), f32(4, 5))
+    a, b = normal(3, 4), normal(4, 5, seed=1)
+    (result,) = run(graph, [a, b], NARROW)
+    np.testing.assert_allclose(result, (a @ b).T, rtol=1e-5, atol=1e-5)
