@@ -81,7 +81,7 @@ DEFAULT_INT = i64
 
 _BY_NAME = {dtype.name: dtype for dtype in ALL}
 _BY_NUMPY = {dtype.numpy: dtype for dtype in ALL}
-_PYTHON: dict[type, DType] = {bool: bool_, int: i64, float: f32, complex: complex64}
+PYTHON_NUMBERS: dict[type, DType] = {bool: bool_, int: i64, float: f32, complex: complex64}
 _ALIASES = {"float": f32, "int": i64, "bfloat16": bf16, "half": f16, "double": f64}
 
 DTypeLike = DType | str | type | np.dtype[np.generic]
@@ -116,8 +116,8 @@ def as_dtype(spec: DTypeLike) -> DType:
         return spec
     if isinstance(spec, str) and (spec in _BY_NAME or spec in _ALIASES):
         return _BY_NAME.get(spec) or _ALIASES[spec]
-    if isinstance(spec, type) and spec in _PYTHON:
-        return _PYTHON[spec]
+    if isinstance(spec, type) and spec in PYTHON_NUMBERS:
+        return PYTHON_NUMBERS[spec]
     try:
         return from_numpy(np.dtype(spec))
     except TypeError:

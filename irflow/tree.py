@@ -1,15 +1,16 @@
 """Nested structures of arguments and results: tuples, lists, dicts, named tuples and dataclasses.
 
-`flatten` takes a structure apart into leaves and a `Structure`; `Structure.unflatten` puts it together
-again. None is an empty structure, not a leaf. Dictionaries are ordered by key, so that two dictionaries with the
-same keys have the same structure.
+`flatten` takes a structure apart into leaves and a `Structure`; `Structure.unflatten` puts it
+together again. None is an empty structure, not a leaf. Dictionaries are ordered by key, so that two
+dictionaries with the same keys have the same structure.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 from irflow.errors import TreeError
@@ -18,7 +19,7 @@ Leaf = Any
 Tree = Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Structure:
     """The shape of a nested structure, hashable, without its leaves.
 
@@ -27,18 +28,34 @@ class Structure:
         keys: dictionary keys or field names, else positions.
         children: one structure a key.
         factory: the class to rebuild, for named tuples and dataclasses.
+        leaf_count: how many leaves there are.
     """
 
     kind: str
     keys: tuple[Any, ...] = ()
     children: tuple[Structure, ...] = ()
     factory: type | None = None
+    leaf_count: int = field(init=False, repr=False)
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        is_leaf = self.kind == "leaf"
+        count = 1 if is_leaf else sum([child.leaf_count for child in self.children])
+        # Structures are keys of caches, and hashed at every call of a compiled function.
+        object.__setattr__(self, "leaf_count", count)
+        object.__setattr__(self, "_hash", hash(self._content))
 
     @property
-    def leaf_count(self) -> int:
-        if self.kind == "leaf":
-            return 1
-        return sum(child.leaf_count for child in self.children)
+    def _content(self) -> tuple[object, ...]:
+        return self.kind, self.keys, self.children, self.factory
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Structure) and self._content == other._content
 
     def unflatten(self, leaves: Sequence[Leaf]) -> Tree:
         """The structure with `leaves` put in, in the order in which `flatten` gave them."""
@@ -52,15 +69,44 @@ class Structure:
         if self.kind == "none":
             return None
         parts = [child._build(leaves) for child in self.children]
-        if self.kind in ("tuple", "list"):
-            return tuple(parts) if self.kind == "tuple" else parts
+        if self.kind == "tuple":
+            return tuple(parts)
+        if self.kind == "list":
+            return parts
         if self.kind == "dict":
             return dict(zip(self.keys, parts, strict=True))
         assert self.factory is not None
         return self.factory(**dict(zip(self.keys, parts, strict=True)))
 
+    def leaves_of(self, tree: Tree, path: str = "") -> list[Leaf | None]:
+        """One entry of `tree` for each leaf; None in the place of a part stands for its leaves.
+
+        Args:
+            tree: of this structure, but for Nones; what stands in a leaf's place is taken whole.
+            path: a name of the tree, for the message.
+
+        Raises:
+            TreeError: `tree` has another structure.
+        """
+        if self.kind == "leaf":
+            return [tree]
+        if tree is None:
+            return [None] * self.leaf_count
+        parts = _children(tree)
+        if parts is None or parts[:2] != (self.kind, self.keys) or parts[3] is not self.factory:
+            raise TreeError(
+                f"another structure is expected at {path or 'the root'}",
+                facts=[("expected", self.describe()), ("given", flatten(tree)[1].describe())],
+            )
+        rows = zip(self.keys, self.children, parts[2], strict=True)
+        return [
+            leaf
+            for key, child, part in rows
+            for leaf in child.leaves_of(part, path + self._step(key))
+        ]
+
     def paths(self, prefix: str = "") -> list[str]:
-        """A readable path for each leaf: `params["dense"][0].weight`."""
+        """A readable path for each leaf: `params['dense'][0].weight`."""
         if self.kind == "leaf":
             return [prefix]
         return [
@@ -69,12 +115,30 @@ class Structure:
             for path in child.paths(prefix + self._step(key))
         ]
 
+    def describe(self) -> str:
+        """The structure with `*` for each leaf: `(*, {'w': *})`."""
+        if self.kind in ("leaf", "none"):
+            return "*" if self.kind == "leaf" else "None"
+        inside = [child.describe() for child in self.children]
+        if self.kind == "list":
+            return f"[{', '.join(inside)}]"
+        if self.kind == "tuple":
+            return f"({', '.join(inside)}{',' * (len(inside) == 1)})"
+        pairs = zip(self.keys, inside, strict=True)
+        if self.kind == "dict":
+            return f"{{{', '.join(f'{key!r}: {value}' for key, value in pairs)}}}"
+        assert self.factory is not None
+        return f"{self.factory.__name__}({', '.join(f'{key}={value}' for key, value in pairs)})"
+
     def _step(self, key: Any) -> str:
         return f".{key}" if self.kind in ("named", "dataclass") else f"[{key!r}]"
 
 
 LEAF = Structure("leaf")
 NONE = Structure("none")
+
+# The same object for equal structures, so that a comparison is one of identity.
+_structure = lru_cache(maxsize=4096)(Structure)
 
 
 def flatten(tree: Tree) -> tuple[list[Leaf], Structure]:
@@ -96,29 +160,42 @@ def _flatten(tree: Tree, leaves: list[Leaf]) -> Structure:
         leaves.append(tree)
         return LEAF
     kind, keys, values, factory = parts
-    return Structure(kind, keys, tuple(_flatten(value, leaves) for value in values), factory)
+    return _structure(kind, keys, tuple([_flatten(value, leaves) for value in values]), factory)
 
 
 def _children(tree: Tree) -> tuple[str, tuple[Any, ...], Sequence[Tree], type | None] | None:
     cls = type(tree)
     if cls is tuple or cls is list:
-        return cls.__name__, tuple(range(len(tree))), tree, None
-    if isinstance(tree, dict):
+        return cls.__name__, _positions(len(tree)), tree, None
+    kind = _kind(cls)
+    if kind == "leaf":
+        return None
+    if kind == "dict":
         keys = _sorted_keys(tree)
-        return "dict", keys, [tree[key] for key in keys], None
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return "named", tuple(tree._fields), tree, cls
-    if _is_record(tree):
-        names = tuple(field.name for field in dataclasses.fields(tree) if field.init)
-        return "dataclass", names, [getattr(tree, name) for name in names], cls
-    return None
+        return kind, keys, [tree[key] for key in keys], None
+    names = tree._fields if kind == "named" else _field_names(cls)
+    return kind, names, [getattr(tree, name) for name in names], cls
 
 
-def _is_record(tree: Tree) -> bool:
-    """Whether `tree` is a dataclass to be taken apart: not an array, and not marked as a leaf."""
-    if not dataclasses.is_dataclass(tree) or isinstance(tree, type):
-        return False
-    return not (hasattr(tree, "__array__") or getattr(tree, "__tree_leaf__", False))
+@lru_cache(maxsize=1024)
+def _kind(cls: type) -> str:
+    if issubclass(cls, dict):
+        return "dict"
+    if issubclass(cls, tuple):
+        return "named" if hasattr(cls, "_fields") else "leaf"
+    # A dataclass may be an array, or marked as a leaf.
+    is_leaf = hasattr(cls, "__array__") or getattr(cls, "__tree_leaf__", False)
+    return "dataclass" if dataclasses.is_dataclass(cls) and not is_leaf else "leaf"
+
+
+@lru_cache(maxsize=1024)
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls) if field.init)
+
+
+@cache
+def _positions(count: int) -> tuple[int, ...]:
+    return tuple(range(count))
 
 
 def _sorted_keys(tree: dict[Any, Tree]) -> tuple[Any, ...]:
@@ -129,14 +206,19 @@ def _sorted_keys(tree: dict[Any, Tree]) -> tuple[Any, ...]:
 
 
 def map_leaves(function: Callable[..., Leaf], tree: Tree, *rest: Tree) -> Tree:
-    """Apply `function` leaf by leaf to structures that agree."""
+    """Apply `function` leaf by leaf to structures that agree.
+
+    Raises:
+        TreeError: they differ.
+    """
     leaves, structure = flatten(tree)
     columns = [leaves]
     for other in rest:
         more, found = flatten(other)
         if found != structure:
             raise TreeError(
-                "structures differ", facts=[("first", structure.paths()), ("other", found.paths())]
+                "structures differ",
+                facts=[("first", structure.describe()), ("other", found.describe())],
             )
         columns.append(more)
     return structure.unflatten([function(*row) for row in zip(*columns, strict=True)])

@@ -9,7 +9,8 @@ from irflow import dtypes
 from irflow.backend import Backend, Capabilities, CompileOptions, Executable
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph
-from irflow.lowering import Program, Target
+from irflow.lowering import Target
+from irflow.lowering.program import Program
 
 MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip install llvmlite"
 

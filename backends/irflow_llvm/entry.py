@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from irflow.lowering import CopyStep, HostStep, KernelStep, Program
+from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from irflow.loops import (
     Shuffle,
     Store,
     Var,
-    as_index,
-    print_expr,
 )
+from irflow.loops.build import as_index
+from irflow.loops.print import print_expr
 from irflow_llvm.casts import cast
 from irflow_llvm.code import Code, Value, memory_type, scalar_type, vector
 from irflow_llvm.module import Module

@@ -14,7 +14,7 @@ from irflow import dims
 from irflow.backend import CompileOptions, Executable
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
-from irflow.lowering import CopyStep, HostStep, Program
+from irflow.lowering.program import CopyStep, HostStep, Program
 from irflow_llvm import engine
 from irflow_llvm.address import address
 from irflow_llvm.emit import emit_module

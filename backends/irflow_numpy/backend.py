@@ -7,7 +7,7 @@ from typing import ClassVar
 from irflow.backend import Backend, CompileOptions, Executable
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph
-from irflow.lowering import Program
+from irflow.lowering.program import Program
 from irflow_numpy.walk import NumpyExecutable
 
 

@@ -17,8 +17,8 @@ from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
-from irflow.transform.pass_ import describe
 from irflow.lowering.target import GENERIC, Target
+from irflow.transform.pass_ import describe
 
 if TYPE_CHECKING:
     from irflow.lowering.program import Program

@@ -13,6 +13,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from io import TextIOWrapper
 
 from irflow.cli.failures import exit_code_of
 
@@ -45,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; errors have been printed.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    return exit_code_of(lambda: _dispatch(given))
+    if arguments is not None:
+        return exit_code_of(lambda: _dispatch(list(arguments)))
+    if isinstance(sys.stdout, TextIOWrapper):  # names and text of users may not fit its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return exit_code_of(lambda: _dispatch(sys.argv[1:]))
 
 
 def _dispatch(given: list[str]) -> int:

@@ -205,6 +205,13 @@ def _solve(graph: Graph, inputs: Mapping[str, tuple[TensorType, Source]]) -> dic
 def _array(source: Source, type: TensorType, generator: np.random.Generator) -> np.ndarray:
     if source.array is not None:
         return source.array
+    try:
+        return _filled(source, type, generator)
+    except (ValueError, OverflowError) as error:  # more elements than an index can count
+        raise CommandError(f"{type}: {error}") from None
+
+
+def _filled(source: Source, type: TensorType, generator: np.random.Generator) -> np.ndarray:
     shape, dtype = type.static_shape, type.dtype
     if source.fill == "zeros":
         return np.zeros(shape, dtype.numpy)

@@ -12,7 +12,7 @@ from irflow.compiler import pipeline_for, selected_backend
 from irflow.dims import format_constraint
 from irflow.errors import IrflowError, TextError, UnknownNameError
 from irflow.ir import Graph
-from irflow.transform import Pipeline, parse_pipeline
+from irflow.transform.pipeline import Pipeline, parse_pipeline
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

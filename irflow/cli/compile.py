@@ -26,7 +26,7 @@ from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
 from irflow.cli.verification import Verification, verify
 from irflow.errors import UnknownNameError
-from irflow.transform import Report
+from irflow.transform.manager import Report
 
 _EXAMPLES = """\
   irflow compile model.py:forward --input "x=f32[n, 784]" --constraints "1 <= n <= 4096"

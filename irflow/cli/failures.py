@@ -66,6 +66,9 @@ def exit_code_of(command: Callable[[], int]) -> int:
         return _report(error)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
+    except MemoryError:
+        print("irflow: out of memory", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("irflow: interrupted", file=sys.stderr)
         return INTERRUPTED

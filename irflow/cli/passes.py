@@ -11,8 +11,9 @@ from irflow.cli.choices import first_line
 from irflow.cli.console import print_json, print_table
 from irflow.cli.failures import DONE, CommandParser, misuse
 from irflow.errors import IrflowError, UnknownNameError
-from irflow.transform import LEVELS, Pass
+from irflow.transform import Pass
 from irflow.transform.pass_ import HEADINGS, format_option
+from irflow.transform.pipeline import LEVELS
 
 _EXAMPLES = """\
   irflow passes
@@ -60,7 +61,7 @@ def _describe(made: type[Pass], name: str) -> Description:
         "summary": documentation.get("summary", ""),
         "options": {field.name: field.default for field in dataclasses.fields(made)},
         **{heading.lower(): documentation.get(heading) for heading in HEADINGS},
-        "levels": [level for level, text in LEVELS.items() if name in text],
+        "levels": [level for level, text in LEVELS.items() if _stands_in(name, text)],
         "distribution": entry.distribution if entry else "this process",
         "broken": None,
     }

@@ -10,8 +10,10 @@ from irflow import log, plugins
 from irflow.backend import Backend, CompileOptions, Executable, require_supported
 from irflow.compiler.config import selected_backend
 from irflow.ir.graph import Graph, Node
-from irflow.lowering import Program, lower_graph
-from irflow.transform import PassManager, Report, level_pipeline
+from irflow.lowering.lower import lower_graph
+from irflow.lowering.program import Program
+from irflow.transform.manager import PassManager, Report
+from irflow.transform.pipeline import level_pipeline
 
 
 @dataclass(slots=True)

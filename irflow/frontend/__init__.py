@@ -2,7 +2,8 @@
 
 from irflow.frontend.custom import custom_vjp
 from irflow.frontend.derivatives import grad, jvp, stop_gradient, value_and_grad, vjp
-from irflow.frontend.jit import Compiled, JitFunction, Lowered, Traced, disable_jit, jit
+from irflow.frontend.jit import JitFunction, disable_jit, jit
+from irflow.frontend.stages import Compiled, Lowered, Traced
 from irflow.frontend.tensor import Tensor, as_tensor, asarray
 from irflow.frontend.variable import Variable
 

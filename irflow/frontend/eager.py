@@ -1,7 +1,8 @@
-"""Eager calls through the compiler: one small graph an op and operand types, compiled once."""
+"""Eager calls through the compiler, so that tests of arrays exercise it: `IRFLOW_EAGER=jit`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -12,18 +13,29 @@ from irflow.backend import Executable
 from irflow.compiler.config import selected_name
 from irflow.ir import Op, TensorType
 from irflow.ir.builder import Builder
+from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph
 from irflow.ir.types import type_of
 
 
-def run_compiled(
-    op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Graph]
-) -> list[np.ndarray]:
-    """Trace, compile and run one op on arrays."""
+def is_compiled() -> bool:
+    """Whether eager calls are compiled instead of run by NumPy."""
+    return os.environ.get("IRFLOW_EAGER") == "jit"
+
+
+def run_op(op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Graph]) -> list[np.ndarray]:
+    """Run one op on arrays, as a graph of its own; without regions it is compiled once."""
     types = tuple(type_of(array) for array in arrays)
     if regions:
-        return compiler.compile_graph(_graph(op, types, regions), selected_name())(arrays)
+        return run_graph(_graph(op, types, regions), arrays)
     return _compiled(op, types, selected_name())(arrays)
+
+
+def run_graph(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Run a graph that is used once."""
+    if is_compiled():
+        return compiler.compile_graph(graph, selected_name())(arrays)
+    return evaluate(graph, arrays)
 
 
 @lru_cache(maxsize=4096)

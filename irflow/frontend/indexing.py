@@ -1,153 +1,158 @@
-"""`x[key]`: integers, slices, `...`, None, arrays of integers, and boolean masks outside of tracing."""
+"""`x[key]`: integers, slices, `...`, None, tensors of integers, and masks whose values are known."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
-from irflow.frontend.tensor import Tensor, as_tensor, broadcast_shapes, size_tensor
-from irflow.frontend.variable import Variable
-from irflow.location import user_location
+from irflow.frontend.promotion import broadcast_shapes
+from irflow.ops.operand import GraphOperand
+
+if TYPE_CHECKING:
+    from irflow.frontend.tensor import Tensor
 
 
-def get_item(x: Tensor, key: Any) -> Tensor:
+def get_item(x: Tensor, key: Sequence[Any]) -> Tensor:
     """NumPy's indexing.
 
+    Args:
+        x: any tensor.
+        key: the parts of the index; those that are arrays as tensors.
+
     Raises:
-        ShapeError: too many indices, or an integer that is out of range.
+        ShapeError: too many indices, an integer that is out of range, a mask of another shape.
         UsageError: something that does not index.
     """
-    parts = _complete(key if isinstance(key, tuple) else (key,), x)
-    if any(_is_array(part) for part in parts):
+    parts = _complete(key, x)
+    if any(_is_gathered(part) for part in parts):
         return _advanced(x, parts)
     return _basic(x, parts)
 
 
-def _is_array(part: Any) -> bool:
-    if isinstance(part, Tensor):
-        return part.ndim > 0 or part.concrete() is None
-    return isinstance(part, (list, np.ndarray, Variable))
+def _is_gathered(part: Any) -> bool:
+    """Whether a part is an array of positions; an integer tensor of known value is an integer."""
+    if not isinstance(part, GraphOperand):
+        return False
+    return part.ndim > 0 or cast("Tensor", part).concrete() is None
 
 
-def _complete(key: tuple[Any, ...], x: Tensor) -> list[Any]:
-    """The key with masks as positions, and with `...` written out to the tensor's rank."""
-    parts: list[Any] = []
-    for part in key:
-        parts.extend(_mask_positions(part))
-    used = sum(part is not None and part is not Ellipsis for part in parts)
+def _complete(key: Sequence[Any], x: Tensor) -> list[Any]:
+    """The key with `...` written out to the tensor's rank, and masks as positions."""
+    used = sum(_axis_count(part) for part in key)
     if used > x.ndim:
-        raise ShapeError(
-            f"{used} indices for a tensor of rank {x.ndim}",
-            facts=[("tensor", x.type)],
-            location=user_location(),
-        )
-    dots = [i for i, part in enumerate(parts) if part is Ellipsis]
+        raise ShapeError(f"{used} indices for a tensor of rank {x.ndim}", facts=[("tensor", x.type)])
+    dots = [i for i, part in enumerate(key) if part is Ellipsis]
     if len(dots) > 1:
-        raise UsageError("an index may hold '...' once", location=user_location())
-    at = dots[0] if dots else len(parts)
-    return [*parts[:at], *[slice(None)] * (x.ndim - used), *parts[at + 1 :]]
+        raise UsageError("an index may hold '...' once")
+    at = dots[0] if dots else len(key)
+    whole = [*key[:at], *[slice(None)] * (x.ndim - used), *key[at + 1 :]]
+    parts: list[Any] = []
+    for part in whole:
+        axis = sum(p is not None for p in parts)
+        parts.extend(_positions(part, x, axis) if _is_mask(part) else [part])
+    return parts
 
 
-def _mask_positions(part: Any) -> list[Any]:
+def _axis_count(part: Any) -> int:
+    if part is None or part is Ellipsis:
+        return 0
     if isinstance(part, (bool, np.bool_)):
-        raise UsageError("a single bool does not index a tensor", location=user_location())
-    array = part if isinstance(part, (list, np.ndarray, Tensor)) else None
-    if array is None:
-        return [part]
-    tensor = as_tensor(array)
-    if tensor.dtype is not dtypes.bool_:
-        return [part]
-    return [
-        Tensor(positions) for positions in np.nonzero(tensor._demand("a boolean mask as an index"))
-    ]
+        raise UsageError("a single bool does not index a tensor")
+    return cast("Tensor", part).ndim if _is_mask(part) else 1
 
 
-def _basic(x: Tensor, parts: list[Any]) -> Tensor:
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, GraphOperand) and part.dtype is dtypes.bool_
+
+
+def _positions(mask: Tensor, x: Tensor, axis: int) -> list[Tensor]:
+    """Where a mask is true, one tensor of positions an axis."""
+    if not mask.ndim:
+        raise UsageError("a single bool does not index a tensor")
+    covered = x.shape[axis : axis + mask.ndim]
+    if mask.shape != covered:
+        raise ShapeError(
+            "the mask has another shape than the axes it indexes",
+            facts=[("tensor", x.type), ("mask", mask.type)],
+        )
+    known = mask.demand("a boolean mask as an index")
+    return [mask.constant(positions) for positions in np.nonzero(known)]
+
+
+# ------------------------------------------------------------------------------ slices and integers
+
+
+def _basic(x: Tensor, parts: Sequence[Any]) -> Tensor:
     """Slices and integers: one slice op, one reversal, one reshape."""
-    start: list[Size] = []
-    stop: list[Size] = []
-    step: list[int] = []
-    reverse: list[int] = []
-    shape: list[Any] = []
-    axis = 0
+    cuts: list[tuple[Size, Size, int, bool]] = []
+    kept: list[int | None] = []  # the axes of the result: an axis of x, or a new one
     for part in parts:
+        axis = len(cuts)
         if part is None:
-            shape.append(1)
-            continue
-        size = x.shape[axis]
-        if isinstance(part, slice):
-            first, last, stride, flipped = _bounds(part, size)
-            shape.append(axis)
-            if flipped:
-                reverse.append(axis)
+            kept.append(None)
+        elif isinstance(part, slice):
+            kept.append(axis)
+            cuts.append(_bounds(part, x.shape[axis]))
         else:
-            first = _position(part, size, axis)
-            last, stride = first + 1, 1
-        start.append(first)
-        stop.append(last)
-        step.append(stride)
-        if isinstance(part, slice):
-            shape[-1] = -1 - axis
-        axis += 1
-    cut = ops.slice_(x, tuple(start), tuple(stop), tuple(step))
-    cut = ops.reverse(cut, tuple(reverse)) if reverse else cut
-    sizes = tuple(cut.shape[-1 - entry] if entry < 0 else 1 for entry in shape)
-    return cast(Tensor, ops.reshape(cut, sizes))
+            first = _position(part, x.shape[axis], axis)
+            cuts.append((first, first + 1, 1, False))
+    cut = ops.slice_(x, *(tuple(cut[i] for cut in cuts) for i in range(3)))
+    reversed_axes = tuple(axis for axis, bounds in enumerate(cuts) if bounds[3])
+    cut = ops.reverse(cut, reversed_axes) if reversed_axes else cut
+    sizes = tuple(1 if axis is None else cut.shape[axis] for axis in kept)
+    return cast("Tensor", ops.reshape(cut, sizes))
 
 
 def _position(part: Any, size: Size, axis: int) -> Size:
     try:
         index = part.__index__()
     except (AttributeError, TypeError):
+        name = part.type if isinstance(part, GraphOperand) else type(part).__name__
         raise UsageError(
-            f"{type(part).__name__} does not index a tensor",
-            location=user_location(),
-            hint="use integers, slices, ..., None or arrays",
+            f"{name} does not index a tensor", hint="use integers, slices, ..., None or arrays"
         ) from None
     position = index + size if index < 0 else index
     if isinstance(size, int) and not 0 <= position < size:
-        raise ShapeError(
-            f"index {index} is out of range",
-            facts=[("axis", axis), ("size", size)],
-            location=user_location(),
-        )
+        raise ShapeError(f"index {index} is out of range", facts=[("axis", axis), ("size", size)])
     return cast(Size, position)
 
 
 def _bounds(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
-    """A slice as ascending bounds and a positive step, and whether the result is to be reversed."""
-    stride = 1 if part.step is None else int(part.step)
+    """A slice as ascending bounds, a positive step, and whether the result is to be reversed."""
+    stride = 1 if part.step is None else part.step.__index__()
     if stride == 0:
-        raise UsageError("a slice with step 0", location=user_location())
-    if isinstance(size, int):
-        first, last, stride = slice(
-            *(None if v is None else int(v) for v in (part.start, part.stop, part.step))
-        ).indices(size)
-        count = len(range(first, last, stride))
-        if stride > 0:
-            return first, max(last, first) if count else first, stride, False
-        low = first + (count - 1) * stride
-        return (low, first + 1, -stride, True) if count else (0, 0, -stride, True)
-    if stride < 0 and (part.start is not None or part.stop is not None):
-        raise UsageError(
-            "a slice with negative step and bounds needs a known size",
-            facts=[("size", size)],
-            location=user_location(),
-        )
-    first = _symbolic_bound(part.start, size, 0)
-    last = _symbolic_bound(part.stop, size, size)
+        raise UsageError("a slice with step 0")
+    if not isinstance(size, int):
+        return _symbolic_bounds(part, stride, size)
+    start, stop = (
+        None if v is None else int(v) if isinstance(v, dims.Dim) else v.__index__()
+        for v in (part.start, part.stop)
+    )
+    places = range(*slice(start, stop, stride).indices(size))
+    if not places:
+        return 0, 0, abs(stride), False
+    if stride > 0:
+        return places.start, places.stop, stride, False
+    return places[-1], places.start + 1, -stride, True
+
+
+def _symbolic_bounds(part: slice, stride: int, size: Size) -> tuple[Size, Size, int, bool]:
     if stride < 0:
-        if stride != -1:
+        if stride != -1 or part.start is not None or part.stop is not None:
             raise UsageError(
-                "a negative step other than -1 needs a known size",
+                "a slice of a symbolic size with a negative step has no bounds, and step -1",
                 facts=[("size", size)],
-                location=user_location(),
             )
         return 0, size, 1, True
+    first = _symbolic_bound(part.start, size, 0)
+    last = _symbolic_bound(part.stop, size, size)
+    if part.start is not None and part.stop is not None:
+        last = dims.maximum(first, last)
     return first, last, stride, False
 
 
@@ -156,75 +161,70 @@ def _symbolic_bound(bound: Any, size: Size, default: Size) -> Size:
         return default
     if isinstance(bound, dims.Dim):
         return bound
-    number = int(bound)
+    number = bound.__index__()
     return dims.maximum(size + number, 0) if number < 0 else dims.minimum(number, size)
 
 
-def _advanced(x: Tensor, parts: list[Any]) -> Tensor:
-    """Arrays of integers: slices first, then one gather over the indexed axes, moved to the front."""
-    plain = [part if isinstance(part, slice) else slice(None) for part in parts if part is not None]
-    cut = _basic(x, plain)
-    indexed = [
-        (axis, part)
-        for axis, part in enumerate(p for p in parts if p is not None)
-        if not isinstance(part, slice)
-    ]
+# ------------------------------------------------------------------------------- arrays of positions
+
+
+def _advanced(x: Tensor, parts: Sequence[Any]) -> Tensor:
+    """Arrays of integers: slices first, then one gather over the indexed axes.
+
+    The axes of the index stand where the arrays stood if these were side by side, else in front.
+    """
+    cut = _basic(x, [_whole_unless_slice(part) for part in parts if part is not None])
+    indexed, rest, before = _parted(parts)
     axes = [axis for axis, _ in indexed]
-    tensors = [_index_tensor(part, cut.shape[axis]) for axis, part in indexed]
+    tensors = [_index_tensor(x, part, cut.shape[axis]) for axis, part in indexed]
     shape = broadcast_shapes("index", [tensor.type for tensor in tensors])
     index = ops.stack([ops.broadcast_to(tensor, shape) for tensor in tensors], len(shape))
-    rest = [axis for axis in range(cut.ndim) if axis not in axes]
-    gathered = ops.gather(ops.transpose(cut, (*axes, *rest)), index)
-    is_adjacent = axes == list(range(axes[0], axes[0] + len(axes)))
-    before = axes[0] if is_adjacent else 0
-    has_new_axis = any(part is None for part in parts)
-    if has_new_axis and not is_adjacent:
-        raise UsageError(
-            "None beside index arrays that are apart",
-            location=user_location(),
-            hint="index first, then add the axis",
-        )
-    order = [
-        *range(len(shape), len(shape) + before),
-        *range(len(shape)),
-        *range(len(shape) + before, gathered.ndim),
-    ]
-    result = ops.transpose(gathered, tuple(order))
-    return _insert_axes(result, parts, len(shape)) if has_new_axis else result
+    moved = ops.transpose(cut, (*axes, *(axis for axis in rest if axis is not None)))
+    sizes = tuple(1 if axis is None else cut.shape[axis] for axis in rest)
+    gathered = ops.reshape(ops.gather(moved, index), (*shape, *sizes))
+    front = range(len(shape), len(shape) + before)
+    back = range(len(shape) + before, gathered.ndim)
+    return cast("Tensor", ops.transpose(gathered, (*front, *range(len(shape)), *back)))
 
 
-def _insert_axes(result: Tensor, parts: list[Any], index_rank: int) -> Tensor:
-    """Put the size-1 axes asked for by None between the axes of the slices and of the index."""
-    sizes: list[Size] = []
-    axis, seen = 0, False
+def _whole_unless_slice(part: Any) -> slice:
+    return part if isinstance(part, slice) else slice(None)
+
+
+def _parted(parts: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[int | None], int]:
+    """The indexed axes with their indices; the other axes of the result; how many come first."""
+    indexed: list[tuple[int, Any]] = []
+    rest: list[int | None] = []
+    places: list[int] = []  # for each index, how many other axes stand before it
+    axis = 0
     for part in parts:
-        if part is None:
-            sizes.append(1)
-        elif isinstance(part, slice) or not seen:
-            count = 1 if isinstance(part, slice) else index_rank
-            sizes.extend(result.shape[axis : axis + count])
-            axis += count
-            seen = seen or not isinstance(part, slice)
-    return cast(Tensor, ops.reshape(result, tuple(sizes)))
+        if part is None or isinstance(part, slice):
+            rest.append(None if part is None else axis)
+        else:
+            indexed.append((axis, part))
+            places.append(len(rest))
+        axis += part is not None
+    is_adjacent = len(set(places)) == 1
+    return indexed, rest, places[0] if is_adjacent else 0
 
 
-def _index_tensor(part: Any, size: Size) -> Tensor:
-    tensor = as_tensor(part)
+def _index_tensor(x: Tensor, part: Any, size: Size) -> Tensor:
+    """Positions along an axis as non-negative i64."""
+    tensor = part if isinstance(part, GraphOperand) else x.constant(np.asarray(part.__index__()))
     if not tensor.dtype.is_integer:
         raise UsageError(
-            f"indices of dtype {tensor.dtype}",
-            location=user_location(),
-            hint="indices are integers or bools",
+            f"indices of type {tensor.type}", hint="indices are integers or bools"
         )
-    known = tensor.concrete()
-    if known is not None and isinstance(size, int) and known.size:
-        low, high = int(known.min()), int(known.max())
-        if low < -size or high >= size:
-            bad = low if low < -size else high
-            raise ShapeError(
-                f"index {bad} is out of range", facts=[("size", size)], location=user_location()
-            )
-    if tensor.dtype.kind == "uint":
-        return tensor
-    wide = ops.convert(tensor, dtypes.i64)
-    return cast(Tensor, ops.where(wide < 0, wide + size_tensor(size, dtypes.i64), wide))
+    known = cast("Tensor", tensor).concrete()
+    if known is not None and isinstance(size, int):
+        _require_inside(known, size)
+    return cast("Tensor", ops.wrap_indices(tensor, size))
+
+
+def _require_inside(positions: np.ndarray, size: int) -> None:
+    if not positions.size:
+        return
+    low, high = int(positions.min()), int(positions.max())
+    if low < -size or high >= size:
+        bad = low if low < -size else high
+        raise ShapeError(f"index {bad} is out of range", facts=[("size", size)])

@@ -40,20 +40,19 @@ class Scope:
 
 def types_for(
     spec: Sequence[Any], structure: tree.Structure, constraints: str | None
-) -> list[TensorType]:
+) -> tuple[TensorType, ...]:
     """The types of all argument leaves, from the `spec` of a jitted function.
 
     Raises:
         TreeError: the arguments have another structure than the spec.
     """
-    leaves, found = tree.flatten((tuple(spec), {}))
-    if found != structure:
+    leaves, declared = tree.flatten(tuple(spec))
+    positional, keyword = structure.children
+    if declared != positional or keyword.leaf_count:
+        given = positional.describe() + keyword.describe() * bool(keyword.leaf_count)
         raise TreeError(
             "the arguments have another structure than spec=",
-            facts=[
-                ("spec", ", ".join(found.paths("args"))),
-                ("given", ", ".join(structure.paths("args"))),
-            ],
+            facts=[("spec", declared.describe()), ("given", given)],
         )
     scope = Scope(constraints)
-    return [scope.type(leaf) for leaf in leaves]
+    return tuple(scope.type(leaf) for leaf in leaves)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import ShapeError
-from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, asarray
+from irflow.frontend.boundary import public
+from irflow.frontend.tensor import OPERATORS, Tensor, TensorLike, as_tensor, asarray
 from irflow.frontend.tracing import current_trace
 from irflow.ir import TensorType
-from irflow.location import user_location
+
+if TYPE_CHECKING:
+    from irflow.frontend.tracing import Trace
 
 _counter = itertools.count()
 
@@ -21,8 +24,9 @@ _counter = itertools.count()
 class Variable:
     """A named tensor that can be assigned, such as a weight, a step counter or a random key.
 
-    Reading a variable inside a traced function adds an input to the graph, assigning adds an output; the runtime
-    writes the new value back after each call.
+    Reading a variable inside a traced function adds an input to the graph, assigning adds an output;
+    the runtime writes the new value back after each call. In arithmetic, and with the methods of
+    tensors, a variable stands for its value.
 
     Args:
         value: the initial value; its shape and element type stay.
@@ -37,6 +41,7 @@ class Variable:
     """
 
     __slots__ = ("__weakref__", "_data", "name", "trainable", "type")
+    __array_ufunc__ = None  # so that `ndarray + variable` asks the variable
 
     def __init__(
         self,
@@ -47,7 +52,8 @@ class Variable:
         dtype: DTypeLike | None = None,
     ) -> None:
         tensor = asarray(value, dtype)
-        self._data: Tensor = Tensor(tensor.data)
+        # An array of its own: the tensor given may be donated later.
+        self._data = Tensor(tensor.data.copy() if isinstance(value, Tensor) else tensor.data)
         self.type: TensorType = tensor.type
         self.name = name if name is not None else f"variable_{next(_counter)}"
         self.trainable = trainable
@@ -55,21 +61,29 @@ class Variable:
     @property
     def value(self) -> Tensor:
         """The current value."""
-        trace = current_trace()
-        return self._data if trace is None else trace.read(self)
+        return self.value_in(current_trace())
 
     @value.setter
     def value(self, new: TensorLike) -> None:
         self.assign(new)
 
+    def value_in(self, trace: Trace | None) -> Tensor:
+        """The value at this point of a trace, or outside of any."""
+        return self._data if trace is None else Tensor.traced(trace, trace.read(self))
+
     @property
-    def shape(self) -> tuple[Any, ...]:
+    def shape(self) -> tuple[Size, ...]:
         return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.type.rank
 
     @property
     def dtype(self) -> DType:
         return self.type.dtype
 
+    @public
     def assign(self, value: TensorLike) -> None:
         """Give the variable another value of the same shape; the element type is converted.
 
@@ -81,15 +95,14 @@ class Variable:
             raise ShapeError(
                 f"variable {self.name}: a value of another shape is assigned",
                 facts=[("variable", self.type), ("value", tensor.type)],
-                location=user_location(),
             )
         if tensor.dtype is not self.type.dtype:
             tensor = tensor.astype(self.type.dtype)
         trace = current_trace()
-        if trace is None:
-            self._data = Tensor(tensor.data)
-        else:
+        if trace is not None:
             trace.assign(self, tensor)
+        else:
+            self._data = Tensor(_own(tensor.data, value))
 
     def assign_add(self, delta: TensorLike) -> None:
         """Add to the value."""
@@ -99,13 +112,10 @@ class Variable:
         """Subtract from the value."""
         self.assign(self.value - delta)
 
+    @public
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array of its own."""
         return self.value.numpy()
-
-    def concrete(self) -> np.ndarray | None:
-        """The array held outside of any trace."""
-        return self._data.data
 
     @property
     def data(self) -> np.ndarray:
@@ -125,35 +135,29 @@ class Variable:
     def __repr__(self) -> str:
         return f"Variable({self.name!r}, {self.type})"
 
-    def __getitem__(self, key: Any) -> Tensor:
-        return self.value[key]
+    @property
+    def T(self) -> Tensor:  # noqa: N802
+        """The value with the axes in reverse order."""
+        return self.value.T
+
+
+def _own(array: np.ndarray, value: TensorLike) -> np.ndarray:
+    """A copy where somebody else may write to the array that was assigned."""
+    return array.copy() if not isinstance(value, Tensor) else array
 
 
 def _forward(name: str) -> Any:
-    def method(self: Variable, *args: Any) -> Any:
-        return getattr(self.value, name)(*args)
+    def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.value, name)(*args, **kwargs)
 
     method.__name__ = name
     return method
 
 
-OPERATORS: Sequence[str] = tuple(
-    f"__{prefix}{name}__"
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
-    for prefix in ("", "r")
-) + (
-    "__neg__",
-    "__abs__",
-    "__lt__",
-    "__le__",
-    "__gt__",
-    "__ge__",
-    "__bool__",
-    "__int__",
-    "__float__",
-    "__len__",
-)
-METHODS = ("sum", "mean", "max", "min", "reshape", "transpose", "astype", "item", "tolist")
+CONVERSIONS = ("__bool__", "__int__", "__float__", "__index__", "__len__", "__iter__")
+METHODS = ("sum", "prod", "mean", "max", "min", "argmax", "argmin", "reshape", "transpose")
 
-for _name in (*OPERATORS, *METHODS):
+for _name in (*OPERATORS, "__matmul__", "__rmatmul__", "__getitem__", *CONVERSIONS, *METHODS):
+    setattr(Variable, _name, _forward(_name))
+for _name in ("flatten", "astype", "item", "tolist"):
     setattr(Variable, _name, _forward(_name))

@@ -4,10 +4,6 @@
 expands loops, `interpret` runs them, and `walk` goes through them.
 """
 
-from irflow.loops.build import NestBuilder, as_index, kernel_sizes
-from irflow.loops.check import check
-from irflow.loops.interpret import convert, interpret, interpret_into
-from irflow.loops.intrinsics import multiply_add
 from irflow.loops.nodes import (
     Alloc,
     Apply,
@@ -36,9 +32,6 @@ from irflow.loops.nodes import (
     integer,
     size_expr,
 )
-from irflow.loops.print import print_expr, print_kernel, print_statement
-from irflow.loops.simplify import simplify, simplify_expr
-from irflow.loops.unroll import unroll
 
 __all__ = [
     "Alloc",
@@ -57,7 +50,6 @@ __all__ = [
     "Let",
     "Load",
     "LoopKind",
-    "NestBuilder",
     "Ramp",
     "Select",
     "Shuffle",
@@ -66,19 +58,6 @@ __all__ = [
     "Store",
     "Var",
     "While",
-    "as_index",
-    "check",
-    "convert",
     "integer",
-    "interpret",
-    "interpret_into",
-    "kernel_sizes",
-    "multiply_add",
-    "print_expr",
-    "print_kernel",
-    "print_statement",
-    "simplify",
-    "simplify_expr",
     "size_expr",
-    "unroll",
 ]

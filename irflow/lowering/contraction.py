@@ -22,7 +22,8 @@ from functools import partial
 from irflow.dims import Size
 from irflow.ir.graph import Node
 from irflow.ir.op import Lowering
-from irflow.loops import Apply, Buffer, Expr, Load, LoopKind, integer, multiply_add
+from irflow.loops import Apply, Buffer, Expr, Load, LoopKind, integer
+from irflow.loops.intrinsics import multiply_add
 from irflow.lowering import schedule
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext

@@ -20,19 +20,9 @@ from irflow.errors import LoweringError
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Value
 from irflow.ir.types import TensorType
-from irflow.loops import (
-    Buffer,
-    Cast,
-    Const,
-    Expr,
-    Load,
-    LoopKind,
-    Var,
-    integer,
-    simplify_expr,
-    size_expr,
-)
+from irflow.loops import Buffer, Cast, Const, Expr, Load, LoopKind, Var, integer, size_expr
 from irflow.loops.bounds import Interval
+from irflow.loops.simplify import simplify_expr
 from irflow.loops.walk import loads, subexpressions, substitute
 from irflow.lowering import schedule
 from irflow.lowering.scopes import ScopedBuilder
@@ -344,7 +334,7 @@ class ElementContext:
     # -------------------------------------------------------------------------- looking into an op
 
     def capture(self, value: Value, index: Index) -> Reduction | None:
-        """The one reduction in the element function of `value`; None if there is not exactly one."""
+        """The one reduction in an element function; None if there is not exactly one."""
         node = value.node
         assert node is not None
         self._captured = []

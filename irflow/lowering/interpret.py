@@ -8,7 +8,7 @@ import numpy as np
 
 from irflow import dims
 from irflow.ir.evaluate import bind_sizes, run_node
-from irflow.loops import interpret_into
+from irflow.loops.interpret import interpret_into
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program
 
 

@@ -9,7 +9,8 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import TensorType
-from irflow.loops import Kernel, print_kernel
+from irflow.loops import Kernel
+from irflow.loops.print import print_kernel
 from irflow.lowering.contraction import contraction_nest
 from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest

@@ -10,15 +10,9 @@ from irflow.dims import Size
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Value
 from irflow.ir.op import Lowering
-from irflow.loops import (
-    Buffer,
-    Expr,
-    Kernel,
-    Load,
-    LoopKind,
-    simplify,
-    unroll,
-)
+from irflow.loops import Buffer, Expr, Kernel, Load, LoopKind
+from irflow.loops.simplify import simplify
+from irflow.loops.unroll import unroll
 from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
 from irflow.lowering.scopes import ScopedBuilder

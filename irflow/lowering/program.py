@@ -13,7 +13,8 @@ from irflow import dims
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Graph, Node
 from irflow.ir.types import TensorType
-from irflow.loops import Kernel, print_kernel
+from irflow.loops import Kernel
+from irflow.loops.print import print_kernel
 from irflow.lowering.memory import Interval, Layout, plan
 
 

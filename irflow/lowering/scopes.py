@@ -10,7 +10,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 from irflow.dims import Size
-from irflow.loops import Expr, Load, LoopKind, NestBuilder, Var
+from irflow.loops import Expr, Load, LoopKind, Var
+from irflow.loops.build import NestBuilder
 from irflow.loops.walk import children
 
 

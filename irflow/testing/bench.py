@@ -1,4 +1,4 @@
-"""What the conformance kit does with one backend: compile, run, compare, and skip what it does not claim."""
+"""What the conformance kit does with one backend: compile, run, compare, skip what it lacks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Bench:
         """The executable of a graph.
 
         Raises:
-            SkipTest: the graph needs what the backend does not claim, and it says so by UnsupportedError.
+            SkipTest: the graph needs what the backend does not claim, and it says so.
             AssertionError: it refuses what it claims, or compiles what it does not claim.
         """
         backend = self.backend
@@ -64,7 +64,7 @@ class Bench:
 
 
 def lacking(backend: Backend, graph: Graph) -> str | None:
-    """What a backend's capabilities lack of what a graph holds, in a few words; None for nothing."""
+    """What a backend's capabilities lack of what a graph holds, in a few words, or None."""
     abilities = backend.capabilities()
     if not abilities.dynamic_sizes and graph.symbols:
         return "dynamic sizes (capabilities().dynamic_sizes)"

@@ -1,4 +1,4 @@
-"""The cases of the conformance kit: every sample of every op, and every op in every element type."""
+"""The cases of the conformance kit: all samples of all ops, and all ops in all element types."""
 
 from __future__ import annotations
 
@@ -128,13 +128,15 @@ def _row_parts(dtype: DType) -> Iterator[Part]:
 
 
 def _convert_parts(dtype: DType) -> Iterator[Part]:
-    values = recast(np.array([0.0, 1.0, 2.7, -1.5, 100.0, 3e9, -3e9, np.inf, -np.inf, np.nan]), dtype)
+    values = recast(
+        np.array([0.0, 1.0, 2.7, -1.5, 100.0, 3e9, -3e9, np.inf, -np.inf, np.nan]), dtype
+    )
     for target in REAL:
         yield f"to-{target}", single(Convert(target), [type_of(values)]), (values,)
 
 
 def recast_samples(op: type[Op], dtype: DType) -> Iterable[Sample]:
-    """The f32 samples of an op with all f32 arrays and attributes in another type, where it takes it."""
+    """The f32 samples of an op in another element type, as far as the op takes it."""
     for sample in op.samples():
         if sample.shapes is not None or sample.regions:
             continue

@@ -7,9 +7,9 @@ A third party writes
     class TestMine(BackendConformance):
         backend = "mine"
 
-and runs pytest. What the backend claims by its capabilities it must run, and run right; what it does not
-claim it may express by simpler ops or refuse with UnsupportedError, which skips the case and says what is
-missing. Nothing here imports pytest; the property test is skipped without hypothesis.
+and runs pytest. What the backend claims by its capabilities it must run, and run right; what it
+does not claim it may express by simpler ops or refuse with UnsupportedError, which skips the case
+and says what is missing. Nothing here imports pytest; hypothesis is optional.
 """
 
 from __future__ import annotations
@@ -48,18 +48,19 @@ Function = Callable[[Handle, Handle], Sequence[Handle]]
 
 
 def _shuffled(x: Handle, y: Handle) -> Sequence[Handle]:
-    return [ops.transpose(x, (1, 0)), ops.reshape(x, (6,)), ops.slice_axis(x, 0, 0, 1), ops.flip(x)]
+    part = ops.slice_axis(y, 0, 0, 1)
+    return [ops.transpose(x, (1, 0)), ops.reshape(x, (6,)), part, ops.flip(x)]
 
 
-# Graphs of two f32[2, 3] whose results an implementation may be tempted to share or to return as views.
+# Graphs of two f32[2, 3] whose results one may be tempted to share or to return as views.
 SHARING: dict[str, Function] = {
-    "an-input": lambda x, y: [x],
+    "an-input": lambda x, y: [x, x + y],
     "an-input-twice": lambda x, y: [x, x, y],
     "a-result-twice": lambda x, y: [x + y] * 2,
     "equal-results": lambda x, y: [x + y, x + y],
     "views": _shuffled,
     "a-constant": lambda x, y: [x.constant(np.ones((2, 3), np.float32)), x + y],
-    "a-repeated-scalar": lambda x, y: [x.full(2.0, (2, 3))],
+    "a-repeated-scalar": lambda x, y: [x.full(2.0, (2, 3)), x + y],
     "updated-in-place": lambda x, y: [x * 2.0, (x * 2.0) + y, find("negative")(x * 2.0)],
 }
 
@@ -92,7 +93,7 @@ class BackendConformance:
     def bench(self) -> Bench:
         return Bench(self.backend)
 
-    # ------------------------------------------------------------------------------- what it says
+    # -------------------------------------------------------------------------- what it says
 
     def test_the_backend_is_found_by_its_name(self) -> None:
         backend = plugins.find_backend(self.backend)
@@ -101,7 +102,7 @@ class BackendConformance:
 
     def test_it_says_whether_it_can_run_here(self) -> None:
         reason = plugins.find_backend(self.backend).available()
-        assert reason is None or (isinstance(reason, str) and len(reason) > 10), reason
+        assert reason is None or len(reason) > 10, reason
 
     def test_capabilities_name_what_exists(self) -> None:
         backend = plugins.find_backend(self.backend)
@@ -111,7 +112,7 @@ class BackendConformance:
         assert abilities.dtypes <= frozenset(dtypes.ALL)
         assert abilities.ops is None or abilities.ops <= frozenset(OPS), abilities.ops
         for name in abilities.rows or ():
-            assert find(name)
+            assert find(name).name == name
 
     def test_its_passes_exist(self, level: int) -> None:
         parse_pipeline(plugins.find_backend(self.backend).pipeline(level), plugins.find_pass)
@@ -126,7 +127,7 @@ class BackendConformance:
             return
         raise AssertionError("a listing of an unknown kind raises UnsupportedError")
 
-    # ------------------------------------------------------------------------------ what it computes
+    # -------------------------------------------------------------------------- what it computes
 
     def test_sample(self, sample: SampleCase) -> None:
         """Every sample of every op, with concrete sizes."""
@@ -179,11 +180,10 @@ class BackendConformance:
         """A training step with dropout and Adam, step by step; equal bits from run to run."""
         training = Training()
         params, state = training.start()
-        first = training.arguments(0, params, state)
-        graph = frontend.jit(training.step).trace(*first).graph
+        graph = frontend.jit(training.step).trace(*training.arguments(0, params, state)).graph
         executable = self.bench.compile(graph)
-        runs = [self._train(training, executable, graph) for _ in range(2)]
-        assert_same_bits(*runs, f"{self.backend}: two trainings from one seed")
+        first, second = (self._train(training, executable, graph) for _ in range(2))
+        assert_same_bits(first, second, f"{self.backend}: two trainings from one seed")
 
     def _train(self, training: Training, executable: Executable, graph: Graph) -> list[np.ndarray]:
         state = arrays_of(training.start())
@@ -204,7 +204,9 @@ class BackendConformance:
             raise SkipTest("hypothesis is not installed") from None
         bench, slow = self.bench, list(HealthCheck)
 
-        @settings(max_examples=self.examples, deadline=None, database=None, suppress_health_check=slow)
+        @settings(
+            max_examples=self.examples, deadline=None, database=None, suppress_health_check=slow
+        )
         @given(recipes(), st.integers(0, 20), st.booleans())
         def run(recipe: Recipe, seed: int, special: bool) -> None:
             graph = recipe.build()
@@ -215,7 +217,7 @@ class BackendConformance:
 
         run()
 
-    # -------------------------------------------------------------------------------- how it is called
+    # -------------------------------------------------------------------------- how it is called
 
     def test_equal_calls_give_equal_bits(self) -> None:
         """Twice the same call, and twice the same compilation."""
@@ -225,7 +227,9 @@ class BackendConformance:
         first = self.bench.compile(graph)
         results = first(inputs)
         assert_same_bits(results, first(inputs), f"{self.backend}: two calls")
-        assert_same_bits(results, self.bench.compile(graph)(inputs), f"{self.backend}: two compilations")
+        assert_same_bits(
+            results, self.bench.compile(graph)(inputs), f"{self.backend}: two compilations"
+        )
 
     def test_results_stand_alone(self, sharing: str) -> None:
         """No result shares memory with an input, another result, or a result of the next call."""
@@ -252,7 +256,12 @@ class BackendConformance:
         """Views with steps, reversed, in Fortran order, repeated, read-only; none is written to."""
         executable = self.bench.compile(_pair(lambda x, y: [x * y + x, y * 2.0]))
         wide = _floats(8, 9)
-        views = [wide[:4:2, ::3], wide[7:5:-1, 2::-1], np.asfortranarray(_floats(2, 3)), wide[:3, :2].T]
+        views = [
+            wide[:4:2, ::3],
+            wide[7:5:-1, 2::-1],
+            np.asfortranarray(_floats(2, 3)),
+            wide[:3, :2].T,
+        ]
         views.append(np.broadcast_to(_floats(3), (2, 3)))
         for view in views:
             view = view.view()
@@ -289,13 +298,14 @@ class BackendConformance:
     def _refuses(self, executable: Executable, arrays: list[np.ndarray], what: str) -> None:
         try:
             executable(arrays)
-        except (ShapeError, DTypeError) as error:
-            assert str(error).strip(), what
+        except (ShapeError, DTypeError):
             return
-        raise AssertionError(f"{self.backend}: {what} is not refused with a ShapeError or DTypeError")
+        raise AssertionError(
+            f"{self.backend}: {what} is not refused with a ShapeError or DTypeError"
+        )
 
     def test_what_it_lacks_is_refused(self) -> None:
-        """An op that no backend knows: UnsupportedError where the capabilities list ops, or no host steps."""
+        """An op that no backend knows, unless its NumPy meaning may be run for it."""
         abilities = self.bench.backend.capabilities()
         if abilities.ops is None and abilities.host_steps:
             raise SkipTest(f"{self.backend} runs every op, by its NumPy meaning if need be")
@@ -311,7 +321,9 @@ class BackendConformance:
         case = GRADIENTS[0]
         graph = frontend.jit(case.gradient).trace(*case.arguments).graph
         executable = self.bench.compile(graph)
-        inputs = [[a + np.float32(i) / 8 for a in arrays_of(case.arguments)] for i in range(THREADS)]
+        inputs = [
+            [a + np.float32(i) / 8 for a in arrays_of(case.arguments)] for i in range(THREADS)
+        ]
         expected = [executable(arrays) for arrays in inputs]
         problems: list[str] = []
         start = threading.Barrier(THREADS)
@@ -333,7 +345,7 @@ class BackendConformance:
         assert not problems, problems[0]
 
 
-# ---------------------------------------------------------------------------------------- small graphs
+# ------------------------------------------------------------------------------ small graphs
 
 
 def _floats(*shape: int, seed: int = 0) -> np.ndarray:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-import irflow.numpy as inp
+import irflow.numpy
 from irflow import losses, nn, ops, optim, random, tree
 from irflow.frontend import custom_vjp, grad, value_and_grad
 from irflow.frontend.tensor import Tensor
 
 Arrays = tuple[np.ndarray, ...]
+
+inp: Any = irflow.numpy  # its names are made from tables, which type checkers do not see
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,13 @@ def scalar(x: Any) -> Any:
     return inp.exp(inp.sin(x)) * x / (1.0 + x * x)
 
 
+LABELS = np.array([0, 3, 1, 1, 2, 0])
+QUERIES, KEYS, VALUES = _normal(2, 3, 4), _normal(2, 5, 4, seed=1), _normal(2, 5, 3, seed=2)
 GRADIENTS = (
     GradientCase("dense", dense, (_normal(5, 3), _normal(3), _normal(4, 5)), 3),
-    GradientCase("classify", classify, (_normal(5, 4), _normal(4), _normal(6, 5), np.array([0, 3, 1, 1, 2, 0])), 2),
+    GradientCase("classify", classify, (_normal(5, 4), _normal(4), _normal(6, 5), LABELS), 2),
     GradientCase("normalise", normalise, (_normal(4, 6), _normal(6), _normal(6, seed=1)), 3),
-    GradientCase("attend", attend, (_normal(2, 3, 4), _normal(2, 5, 4, seed=1), _normal(2, 5, 3, seed=2)), 3),
+    GradientCase("attend", attend, (QUERIES, KEYS, VALUES), 3),
     GradientCase("embed", embed, (_normal(7, 3), np.array([[1, 6], [1, 0]]))),
     GradientCase("convolve", convolve, (_normal(2, 4, 6, 3), _normal(3, 3, 3, 2), _normal(2)), 3),
     GradientCase("rearrange", rearrange, (_normal(4, 6), _normal(4, 6, seed=1)), 2),
@@ -127,11 +131,11 @@ GRADIENTS = (
     GradientCase("reduce", reduce_ways, (_normal(3, 4),)),
     GradientCase("second-order", second_order, (_normal(3, 4),)),
     GradientCase("custom", custom, (_normal(5),)),
-    GradientCase("scalar", scalar, (np.float32(0.7).reshape(()),)),
-)  # fmt: skip
+    GradientCase("scalar", scalar, (np.array(0.7, np.float32),)),
+)
 
 
-# ------------------------------------------------------------------------------------------ training
+# ---------------------------------------------------------------------------------- training
 
 
 @dataclass(frozen=True)
@@ -143,18 +147,18 @@ class Training:
         rate: of the dropout.
     """
 
+    optimizer: ClassVar[optim.Optimizer] = optim.Adam(0.01)
+
     features: int = 6
     hidden: int = 16
     classes: int = 3
     rate: float = 0.4
-    optimizer: optim.Optimizer = optim.Adam(0.01)
 
     def start(self) -> tuple[Any, Any]:
         """Parameters and the state of the optimiser."""
-        params = {
-            "hidden": (_normal(self.features, self.hidden) * np.float32(0.4), np.zeros(self.hidden, np.float32)),
-            "out": (_normal(self.hidden, self.classes, seed=1) * np.float32(0.3), np.zeros(self.classes, np.float32)),
-        }  # fmt: skip
+        w, v = _normal(self.features, self.hidden), _normal(self.hidden, self.classes, seed=1)
+        b, c = np.zeros(self.hidden, np.float32), np.zeros(self.classes, np.float32)
+        params = {"hidden": (w * np.float32(0.4), b), "out": (v * np.float32(0.3), c)}
         return params, self.optimizer.init(params)
 
     def batch(self, number: int, size: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -82,7 +82,7 @@ def recipes(
 
 
 def graphs(most_steps: int = 12) -> SearchStrategy[Graph]:
-    """A strategy of well-formed graphs over all ops, with symbolic sizes, dead and repeated nodes."""
+    """A strategy of graphs over all ops, with symbolic sizes, dead and repeated nodes."""
     return recipes(most_steps).map(Recipe.build)
 
 

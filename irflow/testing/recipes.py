@@ -1,8 +1,8 @@
 """Random graphs from recipes: a short list of small steps, each with a few numbers to choose by.
 
-A recipe always builds a well-formed graph: a step that fits nowhere adds nothing, a number is taken
-modulo what there is to choose from. So every part of a recipe can be left out or made smaller, which is
-what a shrinking test tool needs.
+A recipe always builds a well-formed graph: a step that fits nowhere adds nothing, and a number is
+taken modulo what there is to choose from. So each part of a recipe can be left out or made smaller,
+which is what a shrinking test tool needs.
 
     recipe = random_recipe(np.random.default_rng(0))
     graph = recipe.build()
@@ -57,7 +57,9 @@ class Input:
 
     @property
     def type(self) -> TensorType:
-        return TensorType(dtypes.parse(self.dtype), tuple(BATCH if s < 0 else s for s in self.shape))
+        return TensorType(
+            dtypes.parse(self.dtype), tuple(BATCH if s < 0 else s for s in self.shape)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,9 @@ class Maker:
 
     Attributes:
         values: what later steps may read, in order.
-        exact: those floats that every backend must compute to the last bit. Steps that jump at some value
-            (comparisons, rounding to integers) read nothing else, so that a rounding error stays small.
+        exact: those floats that every backend must compute to the last bit. Steps that jump
+            somewhere (comparisons, rounding to integers) read nothing else, so that a rounding
+            error stays small.
     """
 
     def __init__(self) -> None:
@@ -155,18 +158,15 @@ class Maker:
         return self.pick(choices, lambda value: value.dtype.kind != "bool")
 
     def any(self, choices: Choices) -> Handle:
-        return self.pick(choices, lambda value: True)
+        return choices.of(self.values[::-1])
 
     def partner(self, x: Handle, choices: Choices) -> Handle:
-        """Another value of the same element type in the shape of `x`: repeated, or summed up first."""
-        other = self.pick(choices, lambda value: value.dtype is x.dtype)
-        if can_broadcast(other.shape, x.shape):
-            fitted: Handle = broadcast_to(other, x.shape)
-            return fitted
-        raise Unfit
+        """A value of the same element type, repeated to the shape of `x`; it may be `x` itself."""
+        return self.like(x, choices, lambda value: value.dtype is x.dtype)
 
     def like(self, x: Handle, choices: Choices, fits: Callable[[Handle], bool]) -> Handle:
         """A value for which `fits` holds, repeated to the shape of `x`."""
+
         def can(value: Handle) -> bool:
             return fits(value) and can_broadcast(value.shape, x.shape)
 
@@ -201,13 +201,28 @@ def can_broadcast(small: Sequence[Size], large: Sequence[Size]) -> bool:
 
 def concrete_size(shape: Sequence[Size]) -> int:
     """The number of elements with a large batch."""
-    return math.prod(s if isinstance(s, int) else dims.evaluate(s, {"n": LARGEST_BATCH}) for s in shape)
+    return math.prod(
+        s if isinstance(s, int) else dims.evaluate(s, {"n": LARGEST_BATCH}) for s in shape
+    )
 
 
 # ------------------------------------------------------------------------------------------ drawing
 
 DTYPES = ("f32", "f64", "i32", "i64", "bool", "f16", "bf16", "u8", "u32", "i16")
-SHAPES = ((2, 3), (-1, 3), (3,), (), (2, 3, 4), (-1,), (1, 3), (4, 4), (0, 3), (2, 5, 2), (1,), (-1, 4, 2))
+SHAPES = (
+    (2, 3),
+    (-1, 3),
+    (3,),
+    (),
+    (2, 3, 4),
+    (-1,),
+    (1, 3),
+    (4, 4),
+    (0, 3),
+    (2, 5, 2),
+    (1,),
+    (-1, 4, 2),
+)
 
 
 def random_recipe(generator: np.random.Generator, most_steps: int = 12) -> Recipe:
@@ -236,7 +251,7 @@ SPECIAL: dict[str, tuple[float, ...]] = {
 def special_inputs(
     arrays: Sequence[np.ndarray], generator: np.random.Generator, share: float = 0.3
 ) -> list[np.ndarray]:
-    """The arrays with some elements replaced by extreme ones: NaN, infinities, limits of integers."""
+    """The arrays with some elements made extreme: NaN, infinities, limits of integers."""
     return [_with_specials(array, generator, share) for array in arrays]
 
 
@@ -255,5 +270,5 @@ def _specials(dtype: DType) -> Iterator[float]:
     if not dtype.is_integer:
         yield from values
         return
-    limits = np.iinfo(dtype.numpy)
+    limits = np.iinfo(dtype.numpy.char)
     yield from (v for v in values if limits.min <= v <= limits.max)

@@ -1,9 +1,9 @@
 """What a graph should compute, and whether a result may stand for it.
 
-The reference is an evaluation of the graph with all floats in f64. A result in the graph's own types
-may differ from it by a multiple of its epsilon times the largest magnitude, and by a multiple of what
-rounding does to the graph, which evaluations with random rounding errors measure. Integers and bools are
-compared exactly.
+The reference is an evaluation of the graph with all floats in f64. A result in the graph's own
+types may differ from it by a multiple of its epsilon times the largest magnitude, and by a multiple
+of what rounding does to the graph, which evaluations with random rounding errors measure. Integers
+and bools are compared exactly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,18 @@ from irflow.transform.verify import to_f64, wrong_elements
 SPREAD_FACTOR = 16.0
 NOISY_RUNS = 4
 EXACT_ROWS = frozenset(
-    ("negative", "absolute", "maximum", "minimum", "where", "floor", "ceil", "trunc", "rint", "sign")
+    (
+        "negative",
+        "absolute",
+        "maximum",
+        "minimum",
+        "where",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "sign",
+    )
 )
 
 
@@ -69,12 +80,15 @@ class Reference:
         self._spread: list[float] | None = None
 
     def check(self, results: Sequence[np.ndarray], what: str) -> None:
-        """AssertionError that begins with `what` unless `results` may stand for the expected ones."""
+        """AssertionError, `what` first, unless `results` may stand for the expected ones."""
         found = self.mismatch(results)
         assert found is None, f"{what}: {found}"
 
     def mismatch(self, results: Sequence[np.ndarray]) -> Mismatch | None:
         """The first result that is wrong, with its worst element."""
+        if not all(isinstance(result, np.ndarray) for result in results):
+            kinds = ", ".join(type(result).__name__ for result in results)
+            return Mismatch(0, (("expected", "ndarrays"), ("got", kinds)))
         if len(results) != len(self.own):
             return Mismatch(0, (("results", f"{len(results)} instead of {len(self.own)}"),))
         for number, got in enumerate(results):
@@ -85,17 +99,15 @@ class Reference:
 
     def _rows(self, number: int, got: np.ndarray) -> tuple[tuple[str, str], ...]:
         own = self.own[number]
-        if not isinstance(got, np.ndarray):
-            return (("expected", "an ndarray"), ("got", type(got).__name__))
         if got.dtype != own.dtype or got.shape != own.shape:
             return (("expected", str(type_of(own))), ("got", str(type_of(got))))
         wrong = self._wrong(number, got)
         if not wrong.any():
             return ()
         index = _worst(wrong, got, self.exact[number])
-        type = f"({type_of(own)}; {int(wrong.sum())} of {wrong.size} elements are wrong)"
+        extent = f"{type_of(own)}; {int(wrong.sum())} of {wrong.size} elements are wrong"
         return (
-            ("worst at", f"{index}  {type}"),
+            ("worst at", f"{index}  ({extent})"),
             ("expected", f"{self.exact[number][index]!s}"),
             ("in its dtype", f"{own[index]!s}"),
             ("got", f"{got[index]!s}"),

@@ -5,6 +5,9 @@ Each takes operands that fit from the graph under construction and adds its resu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from irflow import dtypes, ops
@@ -15,8 +18,22 @@ from irflow.ops import Handle
 from irflow.scalars import ROWS, Scalar, find
 from irflow.testing.recipes import Choices, Maker, Unfit, kind
 
+Way = Callable[[], Any]
+"""One of several ways to go on; what is not chosen is not built."""
+
 # Floats at which these are computed may be any; the others are moved into the row's domain first.
-TOTAL = ("tanh", "sin", "cos", "sigmoid", "softplus", "erf", "arctan", "arcsinh", "square", "negative")
+TOTAL = (
+    "tanh",
+    "sin",
+    "cos",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "arctan",
+    "arcsinh",
+    "square",
+    "negative",
+)
 KEEP_EXACT = ("negative", "absolute", "relu", "maximum", "minimum")
 JUMPS = ("floor", "ceil", "trunc", "rint", "sign", "isnan", "isfinite", "isinf", "signbit")
 BITS = ("bitwise_and", "bitwise_or", "bitwise_xor")
@@ -28,7 +45,10 @@ def _rows(accepts: tuple[str, ...], arity: int, result: str = "same") -> list[Sc
     return [
         row
         for row in ROWS.values()
-        if row.accepts in accepts and row.arity == arity and row.result == result and not row.selects
+        if row.accepts in accepts
+        and row.arity == arity
+        and row.result == result
+        and not row.selects
     ]
 
 
@@ -57,7 +77,12 @@ def arithmetic(maker: Maker, choices: Choices) -> None:
     """Addition, subtraction, a bounded product or quotient."""
     x = maker.float(choices)
     y = maker.partner(x, choices)
-    kinds = (lambda: x + y, lambda: x - y, lambda: x * find("tanh")(y), lambda: x / (y * y + 1))
+    kinds: tuple[Way, ...] = (
+        lambda: x + y,
+        lambda: x - y,
+        lambda: x * find("tanh")(y),
+        lambda: x / (y * y + 1),
+    )
     maker.add(choices.of(kinds)())
 
 
@@ -80,7 +105,12 @@ def choice(maker: Maker, choices: Choices) -> None:
 def literal(maker: Maker, choices: Choices) -> None:
     """Arithmetic with a number: identities that passes simplify, and others."""
     x, value = maker.number(choices), choices.of((1, 0, 2, 3))
-    kinds = (lambda: x * value, lambda: x + value, lambda: value - x, lambda: find("power")(x, value))
+    kinds: tuple[Way, ...] = (
+        lambda: x * value,
+        lambda: x + value,
+        lambda: value - x,
+        lambda: find("power")(x, value),
+    )
     maker.add(choices.of(kinds)())
 
 
@@ -111,7 +141,13 @@ def integers(maker: Maker, choices: Choices) -> None:
     x = maker.pick(choices, lambda value: value.dtype.is_integer)
     y = maker.partner(x, choices)
     shift = y & 7
-    kinds = (lambda: x + y, lambda: x - y, lambda: x << shift, lambda: x >> shift, lambda: ~x)
+    kinds: tuple[Way, ...] = (
+        lambda: x + y,
+        lambda: x - y,
+        lambda: x << shift,
+        lambda: x >> shift,
+        lambda: ~x,
+    )
     number = choices.below(len(kinds) + len(BITS))
     maker.add(kinds[number]() if number < len(kinds) else find(BITS[number - len(kinds)])(x, y))
 
@@ -148,7 +184,9 @@ def convert(maker: Maker, choices: Choices) -> None:
     target = choices.of((dtypes.f32, dtypes.f64, dtypes.i32, dtypes.bool_, dtypes.i64, dtypes.f16))
     x = maker.pick(choices, lambda value: target.is_float or maker.is_exact(value))
     is_wider = x.dtype.is_float and x.dtype.bits <= target.bits and target.is_float
-    maker.add(ops.convert(x, target), exact=maker.is_exact(x) and (is_wider or x.dtype.kind == "bool"))
+    maker.add(
+        ops.convert(x, target), exact=maker.is_exact(x) and (is_wider or x.dtype.kind == "bool")
+    )
 
 
 # -------------------------------------------------------------------------------- moving elements
@@ -186,7 +224,7 @@ def slice_(maker: Maker, choices: Choices) -> None:
     axis = choices.of([a for a, s in enumerate(x.shape) if isinstance(s, int)])
     size = int(x.shape[axis])
     start = choices.below(size + 1)
-    kinds = (
+    kinds: tuple[Way, ...] = (
         lambda: ops.slice_axis(x, axis, start, size),
         lambda: ops.slice_axis(x, axis, 0, start),
         lambda: ops.slice_axis(x, axis, 0, size, 2),
@@ -229,8 +267,8 @@ def repeat(maker: Maker, choices: Choices) -> None:
     """Elements repeated along a new axis or an old one."""
     x = maker.any(choices)
     axis = choices.below(x.ndim + 1)
-    kinds = [lambda: ops.broadcast(x, (*x.shape[:axis], 2, *x.shape[axis:]), rest)]
     rest = [a for a in range(x.ndim + 1) if a != axis]
+    kinds: list[Way] = [lambda: ops.broadcast(x, (*x.shape[:axis], 2, *x.shape[axis:]), rest)]
     if axis < x.ndim:
         kinds.append(lambda: ops.repeat(x, 2, axis))
         kinds.append(lambda: ops.tile(x, [3 if a == axis else 1 for a in range(x.ndim)]))
@@ -272,7 +310,7 @@ def argreduce(maker: Maker, choices: Choices) -> None:
 def statistics(maker: Maker, choices: Choices) -> None:
     """Composites of reductions along the last axis: softmax and its like."""
     x = maker.pick(choices, lambda v: v.dtype.is_float and v.ndim > 0 and v.shape[-1] != 0)
-    kinds = (
+    kinds: tuple[Way, ...] = (
         lambda: ops.softmax(x, -1),
         lambda: ops.mean(x, [x.ndim - 1]),
         lambda: ops.logsumexp(x, -1),
@@ -300,7 +338,9 @@ def pooling(maker: Maker, choices: Choices) -> None:
     """The mean or the largest in windows of two along a middle axis."""
     x = maker.pick(
         choices,
-        lambda v: v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1,
+        lambda v: (
+            v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1
+        ),
     )
     stride = choices.of((1, 2))
     maker.add(ops.avg_pool(x, (2,), (stride,)))
@@ -311,14 +351,16 @@ def overlapping(maker: Maker, choices: Choices) -> None:
     """Windows taken and added up again: every element times the number of its windows."""
     x = maker.pick(
         choices,
-        lambda v: v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1,
+        lambda v: (
+            v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1
+        ),
     )
     strides, dilations = choices.of((((1,), (1,)), ((2,), (1,)), ((1,), (1,))))
     taken = ops.windows(x, (2,), strides, dilations)
     maker.add(ops.overlap_add(taken, (x.shape[1],), (2,), strides, dilations))
 
 
-# ------------------------------------------------------------------------------------------ indexing
+# ---------------------------------------------------------------------------------- indexing
 
 
 @kind(smooth=True)
@@ -348,7 +390,8 @@ def scatter(maker: Maker, choices: Choices) -> None:
 def window_at(maker: Maker, choices: Choices) -> None:
     """A block at a computed place, read or overwritten."""
     x = maker.pick(
-        choices, lambda v: v.ndim > 0 and all(isinstance(size, int) and size > 0 for size in v.shape)
+        choices,
+        lambda v: v.ndim > 0 and all(isinstance(size, int) and size > 0 for size in v.shape),
     )
     index = maker.pick(choices, lambda value: value.dtype.is_integer)
     start = ops.convert(ops.reduce(find("maximum"), index, range(index.ndim)), dtypes.i64)
@@ -376,7 +419,9 @@ def constant(maker: Maker, choices: Choices) -> None:
     dtype = choices.of((dtypes.f32, dtypes.f64, dtypes.i64, dtypes.i32, dtypes.bool_))
     shape = choices.of(((), (3,), (2, 3), (4, 4), (1,)))
     count = int(np.prod(shape))
-    array = ((np.arange(count) * 7 + choices.below(16)) % 5 - 1.5).reshape(shape).astype(dtype.numpy)
+    array = (
+        ((np.arange(count) * 7 + choices.below(16)) % 5 - 1.5).reshape(shape).astype(dtype.numpy)
+    )
     maker.add(Handle(maker.builder, maker.graph.inputs[0]).constant(array), exact=True)
 
 
@@ -415,7 +460,7 @@ def call(maker: Maker, choices: Choices) -> None:
     body = Graph("body")
     inner = Builder(body, location=maker.builder.location)
     a, b = (Handle(inner, body.add_input(h.type, name)) for h, name in ((x, "a"), (y, "b")))
-    kinds = (
+    kinds: tuple[Way, ...] = (
         lambda: [a + b],
         lambda: [find("tanh")(a) - b, a],
         lambda: [ops.reduce_sum(find("sin")(a), range(a.ndim))],
@@ -443,4 +488,3 @@ def stop(maker: Maker, choices: Choices) -> None:
         raise Unfit
     x = maker.float(choices)
     _moved(maker, x, x.emit(OPS["stop_gradient"](), [x])[0])
-

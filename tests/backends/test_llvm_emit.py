@@ -20,15 +20,13 @@ from irflow.loops import (
     Kernel,
     Load,
     LoopKind,
-    NestBuilder,
     Ramp,
     Select,
-    convert,
     integer,
-    interpret,
-    unroll,
 )
-from irflow.loops.interpret import fresh
+from irflow.loops.build import NestBuilder
+from irflow.loops.interpret import convert, fresh, interpret
+from irflow.loops.unroll import unroll
 from irflow.scalars import ROWS, Scalar
 from irflow_llvm.emit import emit_kernel, emit_module, parallel_loop
 from irflow_llvm.engine import Engine, assembly, object_code, optimized

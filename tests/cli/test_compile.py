@@ -14,7 +14,7 @@ from irflow.backend import Backend, CompileOptions, Executable
 from irflow.ir import Graph
 from irflow.ir.evaluate import evaluate
 from irflow.ir.parse import parse_graph
-from irflow.lowering import Program
+from irflow.lowering.program import Program
 from irflow.transform import Pass, PassContext
 from tests.cli.conftest import GRAPH, Run
 

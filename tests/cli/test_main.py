@@ -96,6 +96,10 @@ def broken_pipe() -> int:
     raise BrokenPipeError
 
 
+def out_of_memory() -> int:
+    raise MemoryError
+
+
 def misused() -> int:
     with failures.misuse(ShapeError, about="--input x"):
         raise ShapeError("rank differs", facts=[("declared", 2)], hint="drop an axis")
@@ -115,6 +119,7 @@ def ended() -> int:
     [
         (interrupted, 130, "irflow: interrupted\n"),
         (broken_pipe, 1, ""),
+        (out_of_memory, 1, "irflow: out of memory\n"),
         (
             misused,
             2,
@@ -150,6 +155,17 @@ def test_as_a_process_with_stdin() -> None:
     assert done.stdout.startswith("graph @mlp(")
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
+
+
+def test_text_that_the_encoding_lacks(tmp_path: Path) -> None:
+    graph = 'graph @f(%x: f32[] argument("größe")) -> f32[] { return %x }'
+    done = process("compile", "-", "--backend", "numpy", stdin=graph, PYTHONIOENCODING="utf-8")
+    assert "größe" in done.stdout
+    path = tmp_path / "f.ir"
+    path.write_text(graph, "utf-8")
+    done = process("compile", path, "--backend", "numpy", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "argument(" in done.stdout
 
 
 def test_as_a_process_that_fails() -> None:

@@ -137,6 +137,7 @@ def test_arrays_of_other_layouts(irflow: Run, graph: Path, files: Path) -> None:
         (["x=random", "w=f32[3"], ["f32[3", "is no array"]),
         (["x=random", "w=zeros:f32[3"], ["f32[3: line 1, column"]),
         (["x=random", "w=[1, 2]"], ["w: rank differs"]),
+        (["x=f32[4611686018427387904, 4]", "w=random"], ["x"]),
         (["x={}/x.npy", "w=f64[4, 3]"], ["w is f64[4, 3]", "nothing is converted silently"]),
         (["x={}/x.npy", "w=f32[4, 4]"], ["w: size differs on axis 1"]),
     ],

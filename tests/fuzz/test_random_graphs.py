@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -22,7 +21,17 @@ PARTS = 4
 EXAMPLES = (5000 if IS_LONG else 500) // PARTS
 GRADIENTS = 400 if IS_LONG else 60
 MOST_STEPS = 12 if IS_LONG else 7
-PASSES = ("canonicalize", "fold", "fold{limit=4}", "cse", "dce", "simplify", "fuse", "decompose", "inline")
+PASSES = (
+    "canonicalize",
+    "fold",
+    "fold{limit=4}",
+    "cse",
+    "dce",
+    "simplify",
+    "fuse",
+    "decompose",
+    "inline",
+)
 SEEDS = st.integers(0, 19)
 
 

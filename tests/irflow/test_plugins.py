@@ -1,4 +1,4 @@
-"""Plugins: listed without importing, clashes and broken ones reported, never in the way of others."""
+"""Plugins: listed without importing; clashes and broken ones reported, in nobody's way."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from irflow.transform import Pass
 
 ROOT = Path(__file__).parents[2]
 
-GOOD_PASS = '''
+GOOD_PASS = """
 from dataclasses import dataclass
 from irflow.transform import Pass
 
@@ -27,7 +27,7 @@ class Mine(Pass):
     name = "mine"
     def run(self, graph, context):
         return False
-'''
+"""
 
 Install = Callable[..., None]
 
@@ -60,7 +60,11 @@ def ask(tmp_path: Path) -> Callable[[str], Any]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("IRFLOW_")}
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -86,9 +90,7 @@ def test_listing_imports_no_plugin(install: Install, ask: Callable[[str], Any]) 
     assert loaded == []
 
 
-def test_entries_say_where_a_plugin_comes_from(
-    install: Install, ask: Callable[[str], Any]
-) -> None:
+def test_entries_say_where_a_plugin_comes_from(install: Install, ask: Callable[[str], Any]) -> None:
     install("irflow-mine", {"irflow.passes": {"mine": "mine:Mine"}}, mine=GOOD_PASS)
     answer = ask(
         "from irflow import plugins\n"

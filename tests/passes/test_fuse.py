@@ -5,7 +5,7 @@ from __future__ import annotations
 from irflow.ir.graph import Graph, Node
 from irflow.ir.parse import parse_graph
 from irflow.plugins import find_pass
-from irflow.transform import PassManager, Report
+from irflow.transform.manager import PassManager, Report
 
 
 def fuse(text: str, pipeline: str = "fuse", claims=lambda node: False) -> tuple[Graph, Report]:
@@ -224,6 +224,28 @@ def test_a_cheap_value_is_computed_in_both_kernels_that_read_it() -> None:
         }"""
     )
     assert shown(graph) == ["loop(add exp reshape)", "reduce(add reduce)"]
+
+
+def test_only_short_chains_are_computed_in_both_kernels() -> None:
+    graph, _ = fuse(
+        """graph @f(%x: f32[4]) -> f32[2, 2], f32[] {
+          %0 = elementwise<rint> %x : f32[4]
+          %1 = elementwise<rint> %0 : f32[4]
+          %2 = elementwise<rint> %1 : f32[4]
+          %3 = elementwise<negative> %2 : f32[4]
+          %4 = elementwise<negative> %3 : f32[4]
+          %5 = elementwise<negative> %4 : f32[4]
+          %6 = elementwise<exp> %5 : f32[4]
+          %7 = reshape<(2, 2)> %6 : f32[2, 2]
+          %8 = reduce<add, axes=(0,)> %5 : f32[]
+          return %7, %8
+        }"""
+    )
+    assert shown(graph) == [
+        "loop(rint rint rint)",
+        "loop(negative negative negative exp reshape)",
+        "reduce(negative negative negative reduce)",
+    ]
 
 
 def test_nodes_that_the_backend_claims_stay_alone() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from irflow import dtypes
 from irflow.ir.builder import Builder
-from irflow.ir.graph import Graph, Value
-from irflow.ir.types import TensorType
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import OPS
+from irflow.ir.types import TensorType, type_of
 from irflow.ops import (
     Broadcast,
     Concatenate,
@@ -28,7 +29,8 @@ from irflow.ops import (
 )
 from irflow.plugins import find_pass
 from irflow.scalars import find
-from irflow.transform import PassManager, level_pipeline
+from irflow.transform.manager import PassManager
+from irflow.transform.pipeline import level_pipeline
 
 MATRIX = TensorType(dtypes.f32, (4, 4))
 NUMBERS = (0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3.0)
@@ -140,6 +142,20 @@ def test_results_stay(seed: int) -> None:
         if node.regions:
             assert len({output.type.shape for output in node.outputs}) == 1
             assert len(node.regions[0]) >= 2
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_op_comes_through_all_passes(name: str) -> None:
+    for sample in OPS[name].samples():
+        graph = Graph(name)
+        types = [type_of(array) for array in sample.inputs]
+        if sample.shapes is not None:
+            types = [t.with_shape(s) for t, s in zip(types, sample.shapes, strict=True)]
+        inputs = tuple(graph.add_input(type) for type in types)
+        regions = tuple(region.copy() for region in sample.regions)
+        graph.set_outputs(graph.insert(Node(sample.op, inputs, regions, None)).outputs)
+        report = PassManager(level_pipeline(3, backend="fuse"), find_pass).run(graph, check=3)
+        assert report.unchecked is None, sample.label
 
 
 def test_the_result_is_the_same_every_time() -> None:

@@ -25,7 +25,8 @@ from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Value
 from irflow.ir.parse import parse_graph
 from irflow.plugins import find_pass
-from irflow.transform import PassManager, parse_pipeline
+from irflow.transform.manager import PassManager
+from irflow.transform.pipeline import parse_pipeline
 from irflow.transform.verify import choose_sizes
 from irflow_passes import canonicalize, simplify
 

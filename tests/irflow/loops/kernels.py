@@ -17,13 +17,13 @@ from irflow.loops import (
     Kernel,
     Load,
     LoopKind,
-    NestBuilder,
     Ramp,
     Space,
     integer,
-    multiply_add,
     size_expr,
 )
+from irflow.loops.build import NestBuilder
+from irflow.loops.intrinsics import multiply_add
 from irflow.scalars import Scalar
 
 N = dims.symbol("n")

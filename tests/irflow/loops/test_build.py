@@ -20,7 +20,6 @@ from irflow.loops import (
     Let,
     Load,
     LoopKind,
-    NestBuilder,
     Ramp,
     Select,
     Shuffle,
@@ -28,14 +27,13 @@ from irflow.loops import (
     Stmt,
     Store,
     Var,
-    check,
     integer,
-    kernel_sizes,
-    print_expr,
-    print_kernel,
     size_expr,
     walk,
 )
+from irflow.loops.build import NestBuilder, kernel_sizes
+from irflow.loops.check import check
+from irflow.loops.print import print_expr, print_kernel
 from tests.irflow.loops import kernels
 
 N = dims.symbol("n")

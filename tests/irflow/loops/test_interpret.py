@@ -15,18 +15,16 @@ from irflow.loops import (
     Const,
     Load,
     LoopKind,
-    NestBuilder,
     Ramp,
     Select,
     Shuffle,
     Space,
-    check,
-    convert,
     integer,
-    interpret,
-    interpret_into,
-    unroll,
 )
+from irflow.loops.build import NestBuilder
+from irflow.loops.check import check
+from irflow.loops.interpret import convert, interpret, interpret_into
+from irflow.loops.unroll import unroll
 from tests.irflow.loops import kernels
 from tests.irflow.loops.kernels import Sample
 

@@ -16,21 +16,19 @@ from irflow.loops import (
     Expr,
     Load,
     LoopKind,
-    NestBuilder,
     Select,
     Space,
     Store,
     Var,
-    check,
     integer,
-    interpret,
-    print_expr,
-    print_statement,
-    simplify,
-    simplify_expr,
-    unroll,
 )
 from irflow.loops.bounds import Interval, interval
+from irflow.loops.build import NestBuilder
+from irflow.loops.check import check
+from irflow.loops.interpret import interpret
+from irflow.loops.print import print_expr, print_statement
+from irflow.loops.simplify import simplify, simplify_expr
+from irflow.loops.unroll import unroll
 from tests.irflow.loops import kernels
 from tests.irflow.loops.kernels import Sample
 

@@ -12,8 +12,12 @@ from irflow.dims import Size
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.ir.types import TensorType
-from irflow.loops import Kernel, check
-from irflow.lowering import GENERIC, Program, Target, lower_graph, run_program
+from irflow.loops import Kernel
+from irflow.loops.check import check
+from irflow.lowering import GENERIC, Target
+from irflow.lowering.interpret import run_program
+from irflow.lowering.lower import lower_graph
+from irflow.lowering.program import Program
 from irflow.ops import Handle
 from irflow.ops.regions import Fusion
 

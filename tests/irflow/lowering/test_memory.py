@@ -7,8 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irflow.lowering import Interval, plan
-from irflow.lowering.memory import ALIGNMENT, aligned
+from irflow.lowering.memory import ALIGNMENT, Interval, aligned, plan
 
 pieces = st.builds(
     lambda first, length, nbytes: Interval(first, first + length, nbytes),

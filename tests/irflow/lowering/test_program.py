@@ -12,7 +12,9 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.ir.op import Lowering, Op
 from irflow.ir.types import TensorType
-from irflow.lowering import CopyStep, HostStep, KernelStep, lower_graph, run_program
+from irflow.lowering.interpret import run_program
+from irflow.lowering.lower import lower_graph
+from irflow.lowering.program import CopyStep, HostStep, KernelStep
 from irflow.ops import Handle
 from irflow.ops.regions import Call
 from tests.irflow.lowering.build import build, f32, lowered, normal
@@ -50,9 +52,7 @@ def test_inputs_constants_and_duplicates_are_copied() -> None:
         results, [x, x + 1, x + 1, np.arange(3), (x + 1)[:, None]], strict=True
     ):
         np.testing.assert_array_equal(result, expected)
-    assert not any(
-        np.shares_memory(a, b) for i, a in enumerate(results) for b in [x, *results[:i]]
-    )
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(results) for b in [x, *results[:i]])
 
 
 def test_a_reshape_is_no_step() -> None:

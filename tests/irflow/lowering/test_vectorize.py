@@ -7,17 +7,11 @@ import pytest
 
 from irflow import dims, dtypes
 from irflow.dims import Size
-from irflow.loops import (
-    Buffer,
-    Kernel,
-    Load,
-    LoopKind,
-    NestBuilder,
-    check,
-    integer,
-    interpret,
-    print_kernel,
-)
+from irflow.loops import Buffer, Kernel, Load, LoopKind, integer
+from irflow.loops.build import NestBuilder
+from irflow.loops.check import check
+from irflow.loops.interpret import interpret
+from irflow.loops.print import print_kernel
 from irflow.lowering.target import Target
 from irflow.lowering.vectorize import vectorize
 

@@ -8,7 +8,8 @@ import pytest
 from irflow import dims, dtypes
 from irflow.ir.evaluate import evaluate
 from irflow.ir.types import TensorType, type_of
-from irflow.lowering import lower_graph, run_program
+from irflow.lowering.interpret import run_program
+from irflow.lowering.lower import lower_graph
 from irflow.ops import ArgReduce, Gather, Scatter
 from tests.irflow.ops.derivatives import graph_of
 from tests.irflow.ops.elements import run_loops

@@ -11,7 +11,8 @@ import pytest
 from irflow.errors import PassError, UnknownNameError, UsageError
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.parse import parse_graph
-from irflow.transform import Pass, PassContext, PassManager, Rewriter, Rule, RuleBuilder, rewrites
+from irflow.transform import Pass, PassContext, Rewriter, Rule, RuleBuilder, rewrites
+from irflow.transform.manager import PassManager
 
 TEXT = """graph @model(%x: f32[n, 3], %i: i32[n]) -> f32[n, 3], i32[n] {
   %0 = elementwise<sin> %x : f32[n, 3]    // model.py:7
@@ -77,6 +78,22 @@ def test_a_wrong_rule_is_named_with_pass_rule_and_line() -> None:
     assert error.facts[2] == ("output 0", "at index (0, 2)")
     assert [fact[0] for fact in error.facts[3:]] == ["before", "after", "in f64"]
     assert str(error.location) == "model.py:8"
+
+
+@pytest.mark.parametrize("wrong_at", range(10))
+def test_the_one_wrong_application_among_many_is_found(wrong_at: int) -> None:
+    @rewrites("sin")
+    def sometimes_wrong(node: Node, build: RuleBuilder) -> Value:
+        inner = build.row("negative", node.inputs[0])
+        tangent, cosine = build.row("tan", inner), build.row("cos", inner)
+        product = build.row("multiply", tangent, cosine)
+        return product if node.location.line == wrong_at else build.row("negative", product)
+
+    lines = "\n".join(f"%{i + 1} = elementwise<sin> %{i} : f32[n] // a.py:{i}" for i in range(10))
+    text = f"graph @f(%x: f32[n]) -> f32[n] {{\n{lines}\nreturn %10 }}".replace("%0 ", "%x ")
+    with pytest.raises(PassError) as caught:
+        PassManager("bad", passes(bad=rewriting(sometimes_wrong))).run(parse_graph(text), check=3)
+    assert str(caught.value.location) == f"a.py:{wrong_at}"
 
 
 def test_integers_must_agree_exactly() -> None:

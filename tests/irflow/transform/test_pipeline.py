@@ -10,7 +10,8 @@ import pytest
 from irflow.errors import TextError, UnknownNameError, nearest
 from irflow.ir.graph import Graph
 from irflow.plugins import find_pass
-from irflow.transform import LEVELS, Pass, PassContext, level_pipeline, parse_pipeline
+from irflow.transform import Pass, PassContext
+from irflow.transform.pipeline import LEVELS, level_pipeline, parse_pipeline
 
 
 @dataclass(frozen=True)

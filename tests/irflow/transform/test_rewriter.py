@@ -9,6 +9,7 @@ from irflow.ir.check import check_graph
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.parse import parse_graph
 from irflow.ops import Elementwise
+from irflow.scalars import find
 from irflow.transform import NoMatch, PassContext, Rewriter, Rule, RuleBuilder, rewrites
 
 
@@ -41,6 +42,32 @@ def test_readers_and_producers_are_visited_again() -> None:
     context = rewrite(graph, cancel)
     assert rows(graph) == ["sin", "cos"]
     assert context.statistics == {"cancel": 3}
+
+
+def test_a_reader_is_visited_again_after_its_operand_changed_late() -> None:
+    @rewrites("sin")
+    def forget(node: Node, build: RuleBuilder) -> Value:
+        return node.graph.inputs[0]
+
+    @rewrites("tan")
+    def of_one_reader(node: Node, build: RuleBuilder) -> Value | None:
+        return build.row("exp", node.inputs[0]) if len(node.output.uses) == 1 else None
+
+    @rewrites("negative")
+    def of_exp(node: Node, build: RuleBuilder) -> Value | None:
+        is_exp = node.inputs[0].node.op == Elementwise(find("exp"))
+        return build.row("floor", node.inputs[0]) if is_exp else None
+
+    graph = parse_graph(
+        """graph @f(%x: f32[n]) -> f32[n], f32[n] {
+          %0 = elementwise<tan> %x : f32[n]
+          %1 = elementwise<negative> %0 : f32[n]
+          %2 = elementwise<sin> %0 : f32[n]
+          return %1, %2
+        }"""
+    )
+    rewrite(graph, forget, of_one_reader, of_exp)
+    assert rows(graph) == ["exp", "floor"]
 
 
 def test_new_nodes_are_visited_and_stand_in_front() -> None:

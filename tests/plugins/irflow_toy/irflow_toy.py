@@ -1,4 +1,4 @@
-"""The smallest useful plugin of irflow: a backend that runs a handful of ops, and a pass with one rule."""
+"""The smallest useful plugin of irflow: a backend that runs a few ops, and a pass of one rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from irflow.scalars import find
 from irflow.transform import Pass, PassContext, Rewriter, RuleBuilder, rewrites
 
 OPS = "constant iota broadcast elementwise reduce reshape transpose matmul convert call fusion"
+# The rows that all others are expanded into, and two for reductions.
 ROWS = (
-    "where equal less add multiply negative divide floor fmod signbit power sqrt exp log sin cos arctan "
-    "maximum minimum floor_divide bitwise_and bitwise_or bitwise_xor invert"
-)  # the fewest that all others are expanded into
+    "where equal less add multiply negative divide floor fmod signbit power sqrt exp log sin cos "
+    "arctan floor_divide bitwise_and bitwise_or bitwise_xor invert maximum minimum"
+)
 
 
 class ToyExecutable(Executable):

@@ -1,4 +1,4 @@
-"""The plugin fulfils irflow's contract of a backend; its pass does what it says and nothing else."""
+"""The plugin fulfils the contract of a backend; its pass does what it says and nothing else."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from irflow import plugins
 from irflow.errors import UnsupportedError
 from irflow.ir.parse import parse_graph
 from irflow.testing import BackendConformance
-from irflow.transform import PassManager
+from irflow.transform.manager import PassManager
 
 GRAPH = """
 graph @f(%x: f32[3], %y: f32[3]) -> f32[3], f32[3], f32[3] {

@@ -1,0 +1,110 @@
+"""Random graphs are well-formed, varied, repeatable, and shrink to little."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from irflow.ir.check import check_graph
+from irflow.ir.evaluate import evaluate
+from irflow.ir.graph import Graph
+from irflow.ir.op import OPS
+from irflow.ir.parse import parse_graph
+from irflow.testing.graphs import (
+    KINDS,
+    Recipe,
+    graphs,
+    random_graph,
+    random_inputs,
+    recipes,
+    smooth_graphs,
+)
+from irflow.testing.reference import Reference
+
+
+@settings(max_examples=100)
+@given(graphs(), st.integers(0, 30), st.booleans())
+def test_graphs_are_well_formed_and_run(graph: Graph, seed: int, special: bool) -> None:
+    check_graph(graph)
+    inputs = random_inputs(graph, seed, special=special)
+    reference = Reference(graph, inputs)
+    types = [value.type.substitute(reference.sizes) for value in graph.outputs]
+    assert [(r.dtype, r.shape) for r in reference.own] == [(t.dtype.numpy, t.shape) for t in types]
+    reference.check(reference.own, "the reference itself")
+
+
+@settings(max_examples=50)
+@given(graphs())
+def test_graphs_print_and_parse(graph: Graph) -> None:
+    assert str(parse_graph(str(graph))) == str(graph)
+
+
+def test_a_seed_gives_one_graph() -> None:
+    assert [str(random_graph(s)) for s in range(20)] == [str(random_graph(s)) for s in range(20)]
+    assert len({str(random_graph(s)) for s in range(20)}) == 20
+
+
+def test_graphs_hold_all_kinds_of_things() -> None:
+    ops: Counter[str] = Counter()
+    sizes: Counter[object] = Counter()
+    dtypes: Counter[str] = Counter()
+    dead = several = 0
+    for graph in map(random_graph, range(600)):
+        ops.update(node.op.name for node in graph)
+        values = [value for node in graph for value in node.outputs]
+        sizes.update(size for value in values for size in value.type.shape)
+        dtypes.update(value.type.dtype.name for value in values)
+        dead += any(not value.uses for value in values)
+        several += len(graph.outputs) > 1
+    adjoints = {"convolution", "convolution_input_gradient", "convolution_weight_gradient"}
+    assert set(OPS) - set(ops) <= adjoints | {"fusion", "custom_vjp"}
+    assert {"f32", "f64", "i32", "i64", "bool", "f16"} <= set(dtypes)
+    assert all(sizes[size] for size in (0, 1, 2, 3))
+    assert any(not isinstance(size, int) for size in sizes)
+    assert dead > 100
+    assert several > 100
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_step_fits_somewhere(kind: str) -> None:
+    rest = ["constant", "positions", "compare", "convert", kind]
+    recipe = find(
+        recipes(6, rest),
+        lambda recipe: any(
+            step.kind == kind and added(recipe, number) for number, step in enumerate(recipe.steps)
+        ),
+        settings=settings(max_examples=3000, database=None),
+    )
+    assert len(recipe.steps) <= 3
+
+
+def added(recipe: Recipe, number: int) -> bool:
+    """Whether a step of a recipe adds a node."""
+    without = Recipe(recipe.inputs, recipe.steps[:number], recipe.outputs)
+    whole = Recipe(recipe.inputs, recipe.steps[: number + 1], recipe.outputs)
+    return len(whole.build()) > len(without.build())
+
+
+def test_a_failing_graph_shrinks_to_its_cause() -> None:
+    def has_reversed_sum(recipe: Recipe) -> bool:
+        graph = recipe.build()
+        sums = [n for n in graph if n.op.name == "reduce" and n.op.row.name == "add"]
+        return any(
+            node.inputs[0].node and node.inputs[0].node.op.name == "reverse" for node in sums
+        )
+
+    found = find(recipes(), has_reversed_sum, settings=settings(max_examples=20000, database=None))
+    assert len(found.inputs) == 1
+    assert [step.kind for step in found.steps] == ["reverse", "sum"]
+
+
+@settings(max_examples=50)
+@given(smooth_graphs(), st.integers(0, 3))
+def test_smooth_graphs_give_one_finite_number(graph: Graph, seed: int) -> None:
+    check_graph(graph)
+    (value,) = evaluate(graph, random_inputs(graph, seed))
+    assert value.shape == ()
+    assert value.dtype == np.float64
+    assert np.isfinite(value)
