@@ -11,9 +11,8 @@ first used.
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from irflow.compiler import use_backend
 from irflow.dtypes import (
     bf16,
     bool_,
@@ -45,6 +44,9 @@ from irflow.frontend import (
     value_and_grad,
     vjp,
 )
+
+if TYPE_CHECKING:
+    from irflow.compiler import use_backend
 
 __version__ = "0.1.0"
 
@@ -79,11 +81,13 @@ __all__ = [
     "vjp",
 ]
 
-_LAZY = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
+_NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Import a namespace when it is first used, so that `import irflow` stays light."""
-    if name in _LAZY:
+    if name in _NAMESPACES:
         return importlib.import_module(f"irflow.{name}")
+    if name == "use_backend":
+        return importlib.import_module("irflow.compiler").use_backend
     raise AttributeError(f"module 'irflow' has no attribute {name!r}")

@@ -1,19 +1,24 @@
 """Element types, and the one lattice by which mixed types promote.
 
-The lattice is the one JAX documents, with 64-bit types on. Python scalars are *weak*: they take part with
-their kind only, so `f32 array + 1.0` stays f32. The default float is f32 and the default integer i64.
+The lattice is the one JAX documents, with 64-bit types on. Python scalars are *weak*: they take
+part with their kind only, so `f32 array + 1.0` stays f32. The default float is f32 and the
+default integer i64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from irflow.errors import DTypeError, nearest
+
+# ml_dtypes' own `finfo` knows bf16 too, but is not typed.
+_finfo: Callable[..., Any] = ml_dtypes.finfo
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,7 +61,7 @@ class DType:
         """The spacing of floats just above 1; 0.0 for exact types."""
         if not self.is_inexact:
             return 0.0
-        return float(ml_dtypes.finfo(self.numpy).eps)
+        return float(_finfo(self.numpy).eps)
 
 
 bool_ = DType("bool", "bool", 8, np.dtype(np.bool_))
@@ -95,6 +100,7 @@ def parse(name: str) -> DType:
 
 
 def is_name(name: str) -> bool:
+    """Whether graph text calls an element type so."""
     return name in _BY_NAME
 
 
@@ -111,7 +117,7 @@ def from_numpy(dtype: np.dtype[np.generic]) -> DType:
 
 
 def as_dtype(spec: DTypeLike) -> DType:
-    """An element type from what users write: `"f32"`, `"float32"`, `np.float32`, `float`, a DType."""
+    """An element type as users write it: `"f32"`, `"float32"`, `np.float32`, `float`, a DType."""
     if isinstance(spec, DType):
         return spec
     if isinstance(spec, str) and (spec in _BY_NAME or spec in _ALIASES):
@@ -195,7 +201,7 @@ def promote_types(dtypes: Iterable[DType]) -> DType:
 
 
 def to_inexact(dtype: DType) -> DType:
-    """The type in which `mean`, `exp` or `/` of `dtype` is computed: itself, or the default float."""
+    """The type in which `mean`, `exp` or `/` of `dtype` is done: itself, or the default float."""
     return dtype if dtype.is_inexact else DEFAULT_FLOAT
 
 

@@ -1,7 +1,7 @@
 """Every error that irflow raises on purpose, and the one way they are laid out.
 
-A message has up to four parts, in this order: the operation and the rule that is broken; the facts,
-aligned; the user's own line; a hint, given only when it is nearly certain.
+A message has up to four parts, in this order: the operation and the rule that is broken; the
+facts, aligned; the user's own line; a hint, given only when it is nearly certain.
 
     ShapeError: matmul: inner sizes differ
       left  f32[32, 128]  axis 1 = 128
@@ -9,8 +9,8 @@ aligned; the user's own line; a hint, given only when it is nearly certain.
       in model.py:14, forward:    h = x @ w
       hint: w looks transposed; w.T would fit
 
-Each class also derives from the builtin a NumPy user would expect (`ValueError`, `TypeError`, …), so
-existing `except` clauses keep working.
+Each class also derives from the builtin a NumPy user would expect (`ValueError`, `TypeError`, …),
+so existing `except` clauses keep working.
 """
 
 from __future__ import annotations

@@ -84,9 +84,11 @@ def user_traceback(traceback: TracebackType | None) -> TracebackType | None:
         if not is_internal(traceback.tb_frame):
             kept.append(traceback)
         traceback = traceback.tb_next
+    if not kept:
+        return None
     for entry, following in zip(kept, [*kept[1:], None], strict=True):
         entry.tb_next = following
-    return kept[0] if kept else None
+    return kept[0]
 
 
 def innermost(traceback: TracebackType) -> FrameType:

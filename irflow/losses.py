@@ -6,11 +6,12 @@ from typing import cast
 
 from irflow import ops
 from irflow.errors import ShapeError
+from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
-from irflow.location import user_location
 from irflow.scalars import find
 
 
+@public
 def softmax_cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
     """The mean of `-log softmax(logits)[label]`, computed stably.
 
@@ -29,35 +30,39 @@ def softmax_cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
         raise ShapeError(
             "softmax_cross_entropy: one label a row is needed",
             facts=[("logits", x.type), ("labels", y.type)],
-            location=user_location(),
         )
     return cast(Tensor, ops.cross_entropy(x, y)).mean()
 
 
+@public
 def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
-    """The mean of the binary cross-entropy of `sigmoid(logits)`, computed stably; targets in [0, 1]."""
+    """The mean binary cross-entropy of `sigmoid(logits)`, computed stably; targets in [0, 1]."""
     x, t = inexact(logits), inexact(targets)
     return cast(Tensor, apply_row(find("softplus"), (x,)) - x * t).mean()
 
 
+@public
 def mean_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the squared differences."""
     difference = inexact(predictions) - targets
     return cast(Tensor, difference * difference).mean()
 
 
+@public
 def mean_absolute_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the absolute differences."""
     return cast(Tensor, abs(inexact(predictions) - targets)).mean()
 
 
+@public
 def huber(predictions: TensorLike, targets: TensorLike, delta: float = 1.0) -> Tensor:
-    """Squared up to `delta`, linear beyond: `d²/2`, then `delta * (|d| - delta/2)`; the mean of it."""
+    """The mean of `d²/2` for differences up to `delta`, of `delta * (|d| - delta/2)` beyond."""
     distance = abs(inexact(predictions) - targets)
     inner = apply_row(find("minimum"), (distance, delta))
     return cast(Tensor, inner * (distance - 0.5 * inner)).mean()
 
 
+@public
 def accuracy(logits: TensorLike, labels: TensorLike) -> Tensor:
     """The share of rows whose largest logit stands at the label: no gradient, a metric."""
     hits = as_tensor(logits).argmax(-1) == as_tensor(labels)

@@ -167,30 +167,33 @@ def _children(tree: Tree) -> tuple[str, tuple[Any, ...], Sequence[Tree], type | 
     cls = type(tree)
     if cls is tuple or cls is list:
         return cls.__name__, _positions(len(tree)), tree, None
-    kind = _kind(cls)
+    known = _classes.get(cls)
+    if known is None:
+        known = _classes[cls] = _describe(cls)
+    kind, names = known
     if kind == "leaf":
         return None
     if kind == "dict":
         keys = _sorted_keys(tree)
         return kind, keys, [tree[key] for key in keys], None
-    names = tree._fields if kind == "named" else _field_names(cls)
     return kind, names, [getattr(tree, name) for name in names], cls
 
 
-@lru_cache(maxsize=1024)
-def _kind(cls: type) -> str:
+# The kind of structure that an instance of a class is, with the names of its parts.
+_classes: dict[type, tuple[str, tuple[str, ...]]] = {}
+
+
+def _describe(cls: type) -> tuple[str, tuple[str, ...]]:
     if issubclass(cls, dict):
-        return "dict"
+        return "dict", ()
     if issubclass(cls, tuple):
-        return "named" if hasattr(cls, "_fields") else "leaf"
+        names = getattr(cls, "_fields", None)
+        return ("leaf", ()) if names is None else ("named", tuple(names))
     # A dataclass may be an array, or marked as a leaf.
     is_leaf = hasattr(cls, "__array__") or getattr(cls, "__tree_leaf__", False)
-    return "dataclass" if dataclasses.is_dataclass(cls) and not is_leaf else "leaf"
-
-
-@lru_cache(maxsize=1024)
-def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(cls) if field.init)
+    if not dataclasses.is_dataclass(cls) or is_leaf:
+        return "leaf", ()
+    return "dataclass", tuple(field.name for field in dataclasses.fields(cls) if field.init)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -119,6 +120,7 @@ class LlvmExecutable(Executable):
             if isinstance(part, Segment)
         }
         self._bindings: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Binding] = {}
+        self._lock = threading.Lock()
         self._input_numbers = program.numbers("input")
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -141,10 +143,10 @@ class LlvmExecutable(Executable):
         if found is not None:
             return found
         bound = Binding(self.program, bind_sizes(self.graph, arrays))
-        while len(self._bindings) >= KEPT_SIZES:
-            self._bindings.pop(next(iter(self._bindings)), None)
-        self._bindings[key] = bound
-        return bound
+        with self._lock:
+            while len(self._bindings) >= KEPT_SIZES:
+                self._bindings.pop(next(iter(self._bindings)))
+            return self._bindings.setdefault(key, bound)
 
     def _run(
         self,

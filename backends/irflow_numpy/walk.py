@@ -9,6 +9,7 @@ through one.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ from irflow.ops import Constant, Convert, Elementwise
 from irflow.ops.elementwise import ufunc_of
 
 Slots = list[np.ndarray | None]
+Key = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...]
+KEPT_PLANS = 64
+"""For so many combinations of sizes the steps are kept between calls."""
 FRESH = frozenset({"elementwise", "reduce", "matmul", "concatenate", "random_bits"})
 """Ops whose NumPy meaning returns memory that nobody else holds."""
 
@@ -64,14 +68,14 @@ class NumpyExecutable(Executable):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
-        self._plans: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Plan] = {}
+        self._plans: dict[Key, Plan] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         key = tuple([(array.dtype, array.shape) for array in arrays])
         plan = self._plans.get(key)
         if plan is None:
-            plan = make_plan(self.graph, bind_sizes(self.graph, arrays))
-            self._plans[key] = plan
+            plan = self._add_plan(key, make_plan(self.graph, bind_sizes(self.graph, arrays)))
         slots: Slots = [None] * plan.slots
         slots[: len(arrays)] = arrays
         for step in plan.steps:
@@ -79,6 +83,12 @@ class NumpyExecutable(Executable):
             for slot in step.dead:
                 slots[slot] = None
         return _results(plan, slots, arrays)
+
+    def _add_plan(self, key: Key, plan: Plan) -> Plan:
+        with self._lock:
+            while len(self._plans) >= KEPT_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            return self._plans.setdefault(key, plan)
 
 
 def _results(plan: Plan, slots: Slots, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

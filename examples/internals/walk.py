@@ -23,9 +23,11 @@ from irflow.errors import PassError
 from irflow.ir import Graph, Node, Value
 from irflow.ir.evaluate import evaluate
 from irflow.ir.parse import parse_graph
-from irflow.loops import print_kernel
-from irflow.lowering import lower_graph, run_program
-from irflow.transform import Pass, PassContext, PassManager, Rewriter, RuleBuilder, rewrites
+from irflow.loops.print import print_kernel
+from irflow.lowering.interpret import run_program
+from irflow.lowering.lower import lower_graph
+from irflow.transform import Pass, PassContext, Rewriter, RuleBuilder, rewrites
+from irflow.transform.manager import PassManager
 from irflow.transform.pass_ import describe
 from irflow.transform.pipeline import parse_pipeline
 
@@ -45,8 +47,8 @@ w, x, y = (generator.normal(size=shape).astype(np.float32) for shape in ((4, 3),
 
 
 # Tracing runs the function once, on handles instead of arrays. Each operation on a handle adds a
-# node to a graph and gives a new handle. Python's own loops and branches leave no trace. The text at
-# the end of a line is the place in this file that the node came from.
+# node to a graph and gives a new handle. Python's own loops and branches leave no trace. The text
+# at the end of a line is the place in this file that the node came from.
 # Read on in irflow/frontend (tensor.py, tracing.py) and irflow/ir.
 section("1. trace: Python becomes a graph")
 print(irf.jit(loss).trace(w, x, y))

@@ -1,4 +1,4 @@
-"""Differentiation of graphs: reverse mode (`vjp_graph`, `gradient_graph`) and forward mode (`jvp_graph`)."""
+"""Derivatives of graphs: in reverse (`vjp_graph`, `gradient_graph`) and forward (`jvp_graph`)."""
 
 from irflow.autodiff.forward import jvp_graph
 from irflow.autodiff.tape import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irflow.autodiff.tape import is_inlined
-from irflow.errors import GradientError, IrflowError
+from irflow.autodiff.tape import is_inlined, require_float
+from irflow.errors import IrflowError
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.operand import Handle
@@ -23,10 +23,7 @@ def jvp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
     builder = Builder(result)
     tangents: dict[Value, Handle] = {}
     for i in wrt:
-        if not inputs[i].type.dtype.is_inexact:
-            raise GradientError(
-                f"tangent of {inputs[i].hint or 'an input'} of type {inputs[i].type}"
-            )
+        require_float(inputs[i])
         tangents[inputs[i]] = Handle(
             builder, result.add_input(inputs[i].type, f"t_{inputs[i].hint}")
         )

@@ -1,8 +1,8 @@
 """Reverse mode: copy the forward nodes while recording them, then walk the record backwards.
 
-Everything happens on graphs. The forward nodes, the gradients and whatever is computed from them end up in
-one graph, so passes see the whole training step. Only *active* values — those that depend on an input to be
-differentiated through floating-point values — take part.
+Everything happens on graphs. The forward nodes, the gradients and whatever is computed from them
+end up in one graph, so passes see the whole training step. Only *active* values take part: those
+that depend on an input to be differentiated through floating-point values.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Step:
 
 @dataclass(slots=True)
 class Tape:
-    """The forward nodes of a graph as they were emitted, and the pull-back of cotangents through them."""
+    """The forward nodes of a graph as they were emitted, and the way back through them."""
 
     builder: Builder
     steps: list[Step] = field(default_factory=list)
     active: set[Value] = field(default_factory=set)
 
     def record(self, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
-        """Emit the nodes of `graph` on `inputs`, recording the active ones; the values of its outputs."""
+        """Emit the nodes of `graph` on `inputs`, recording the active ones; its outputs."""
         mapping = dict(zip(graph.inputs, inputs, strict=True))
         for node in graph:
             operands = [mapping[value] for value in node.inputs]
@@ -74,7 +74,7 @@ class Tape:
         return list(outputs)
 
     def pull_back(self, cotangents: dict[Value, Handle]) -> dict[Value, Handle]:
-        """Propagate cotangents of recorded values back to the first inputs; the argument is updated."""
+        """Propagate cotangents of recorded values back to the inputs; the argument is updated."""
         for step in reversed(self.steps):
             given = [cotangents.get(output.value) for output in step.outputs]
             if all(g is None for g in given):
@@ -121,7 +121,7 @@ class Context:
         ]
 
     def differentiate(self, region: Graph, wanted: Sequence[int]) -> tuple[Graph, Graph]:
-        """A region as two: `inputs -> outputs + residuals`, and `residuals + cotangents -> cotangents`."""
+        """A region as a forward and a backward graph; see `split_joint`."""
         return split_joint(vjp_graph(region, wanted), len(region.inputs), len(region.outputs))
 
 
@@ -152,13 +152,15 @@ def vjp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
     Args:
         graph: any graph; it is not changed.
         wrt: positions of float inputs.
+
+    Raises:
+        GradientError: an input in `wrt` is not of float type.
     """
-    result, inputs = _like_inputs(graph, f"{graph.name}_vjp")
-    tape = Tape(Builder(result), active={inputs[i] for i in wrt})
+    tape, inputs = _start(graph, f"{graph.name}_vjp", wrt)
     outputs = tape.record(graph, inputs)
     cotangents: dict[Value, Handle] = {}
     for i in differentiable_outputs(graph):
-        seed = Handle(tape.builder, result.add_input(outputs[i].type, f"ct{i}"))
+        seed = Handle(tape.builder, tape.builder.graph.add_input(outputs[i].type, f"ct{i}"))
         if outputs[i] in tape.active:
             before = cotangents.get(outputs[i])
             cotangents[outputs[i]] = seed if before is None else before + seed
@@ -176,10 +178,10 @@ def gradient_graph(graph: Graph, wrt: Sequence[int], output: int = 0) -> Graph:
         raise GradientError(
             f"gradient of a result of type {loss.type}",
             facts=[("wanted", "a float scalar")],
-            hint="reduce it to one number first, for example with .mean()",
-        ).at(loss.node.location if loss.node else None)
-    result, inputs = _like_inputs(graph, f"{graph.name}_grad")
-    tape = Tape(Builder(result), active={inputs[i] for i in wrt})
+            hint=_loss_hint(loss),
+            location=loss.node.location if loss.node else None,
+        )
+    tape, inputs = _start(graph, f"{graph.name}_grad", wrt)
     outputs = tape.record(graph, inputs)
     cotangents: dict[Value, Handle] = {}
     if outputs[output] in tape.active:
@@ -187,12 +189,33 @@ def gradient_graph(graph: Graph, wrt: Sequence[int], output: int = 0) -> Graph:
     return _finish(tape, graph, outputs, cotangents, [inputs[i] for i in wrt])
 
 
-def _like_inputs(graph: Graph, name: str) -> tuple[Graph, list[Value]]:
+def _loss_hint(loss: Value) -> str | None:
+    if loss.type.shape:
+        return "reduce it to one number first, for example with .mean()"
+    return None
+
+
+def require_float(value: Value) -> None:
+    """GradientError unless a derivative with respect to an input exists."""
+    dtype = value.type.dtype
+    if dtype.is_float:
+        return
+    hint = "only float inputs have derivatives"
+    if dtype.kind == "complex":
+        hint = "there are no derivatives by complex inputs; use the real and imaginary parts"
+    raise GradientError(
+        f"derivative with respect to {value.hint or 'an input'} of type {value.type}", hint=hint
+    )
+
+
+def _start(graph: Graph, name: str, wrt: Sequence[int]) -> tuple[Tape, list[Value]]:
+    """A new graph with the inputs of `graph`, and a tape on which those in `wrt` are active."""
+    for i in wrt:
+        require_float(graph.inputs[i])
     result = Graph(name)
-    roles = graph.signature.inputs
-    return result, [
-        result.add_input(v.type, v.hint, r) for v, r in zip(graph.inputs, roles, strict=True)
-    ]
+    pairs = zip(graph.inputs, graph.signature.inputs, strict=True)
+    inputs = [result.add_input(value.type, value.hint, role) for value, role in pairs]
+    return Tape(Builder(result), active={inputs[i] for i in wrt}), inputs
 
 
 def _finish(
@@ -202,73 +225,72 @@ def _finish(
     cotangents: dict[Value, Handle],
     wrt: list[Value],
 ) -> Graph:
-    for value in wrt:
-        if not value.type.dtype.is_inexact:
-            raise GradientError(
-                f"gradient with respect to {value.hint or 'an input'} of type {value.type}",
-                hint="only float inputs have gradients",
-            )
     tape.pull_back(cotangents)
     result = tape.builder.graph
     gradients = [
-        cotangents[value].value
-        if value in cotangents
-        else Handle(tape.builder, value).full(0.0, value.type.shape).value
+        cotangents.get(value) or Handle(tape.builder, value).full(0.0, value.type.shape)
         for value in wrt
     ]
-    roles = [*graph.signature.outputs, *(_gradient_role(value) for value in wrt)]
-    result.set_outputs([*outputs, *gradients], roles)
+    roles = [*graph.signature.outputs, *(OutputRole("gradient", value.hint) for value in wrt)]
+    result.set_outputs([*outputs, *(gradient.value for gradient in gradients)], roles)
     return result
-
-
-def _gradient_role(value: Value) -> OutputRole:
-    return OutputRole("gradient", value.hint)
 
 
 def split_joint(joint: Graph, input_count: int, output_count: int) -> tuple[Graph, Graph]:
     """Cut a `vjp_graph` at the values that the backward part reads.
 
+    What depends on no input, such as a constant, is no such value: either part makes its own.
+
+    Args:
+        joint: `inputs + cotangents -> outputs + gradients`.
+        input_count: how many of what it takes are inputs.
+        output_count: how many of what it returns are outputs.
+
     Returns:
-        `forward`: `inputs -> outputs + residuals`, and `backward`: `residuals + cotangents -> gradients`.
+        `forward`: `inputs -> outputs + residuals`; `backward`: `residuals + cotangents ->
+        gradients`.
     """
-    late: set[Value] = set(joint.inputs[input_count:])
-    for node in joint:
-        if any(value in late for value in node.inputs):
-            late.update(node.outputs)
-    gradients = joint.outputs[output_count:]
-    readers = [node for node in joint if any(output in late for output in node.outputs)]
-    crossing = [value for node in readers for value in node.inputs if value not in late]
-    crossing += [value for value in gradients if value not in late]
-    residuals = list(dict.fromkeys(crossing))
-    forward = _extract(
-        joint,
-        joint.inputs[:input_count],
-        [*joint.outputs[:output_count], *residuals],
-        late,
-        want_late=False,
-    )
-    backward = _extract(
-        joint, [*residuals, *joint.inputs[input_count:]], gradients, late, want_late=True
-    )
+    cotangents, gradients = joint.inputs[input_count:], joint.outputs[output_count:]
+    late = _dependent(joint, cotangents)
+    early = _dependent(joint, joint.inputs[:input_count]) - late
+    read = [value for node in joint if node.outputs[0] in late for value in node.inputs]
+    residuals = [value for value in dict.fromkeys([*read, *gradients]) if value in early]
+    outputs = [*joint.outputs[:output_count], *residuals]
+    forward = _extract(joint, f"{joint.name}_forward", joint.inputs[:input_count], outputs)
+    backward = _extract(joint, f"{joint.name}_backward", [*residuals, *cotangents], gradients)
     return forward, backward
 
 
-def _extract(
-    joint: Graph,
-    inputs: Sequence[Value],
-    outputs: Sequence[Value],
-    late: set[Value],
-    *,
-    want_late: bool,
-) -> Graph:
-    part = Graph(f"{joint.name}_{'backward' if want_late else 'forward'}")
+def _dependent(graph: Graph, values: Sequence[Value]) -> set[Value]:
+    """All values that depend on some."""
+    found = set(values)
+    for node in graph:
+        if any(value in found for value in node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def _extract(graph: Graph, name: str, inputs: Sequence[Value], outputs: Sequence[Value]) -> Graph:
+    """The part of a graph that computes `outputs` from `inputs`, as a graph of its own."""
+    part = Graph(name)
     mapping = {value: part.add_input(value.type, value.hint) for value in inputs}
     builder = Builder(part)
-    for node in joint:
-        if all((output in late) is want_late for output in node.outputs):
-            builder.location = node.location
-            copies = tuple(region.copy() for region in node.regions)
-            results = builder.emit(node.op, [mapping[value] for value in node.inputs], copies)
-            mapping.update(zip(node.outputs, results, strict=True))
+    for node in _needed(graph, inputs, outputs):
+        builder.location = node.location
+        copies = tuple(region.copy() for region in node.regions)
+        results = builder.emit(node.op, [mapping[value] for value in node.inputs], copies)
+        for old, new in zip(node.outputs, results, strict=True):
+            mapping.setdefault(old, new)  # an input stays one beside a result that is computed
     part.set_outputs([mapping[value] for value in outputs])
     return part
+
+
+def _needed(graph: Graph, inputs: Sequence[Value], outputs: Sequence[Value]) -> list[Node]:
+    """The nodes between some values and others, in order."""
+    known, wanted = set(inputs), set(outputs)
+    nodes = []
+    for node in reversed(graph):
+        if any(output in wanted and output not in known for output in node.outputs):
+            nodes.append(node)
+            wanted.update(node.inputs)
+    return nodes[::-1]

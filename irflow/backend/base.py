@@ -146,6 +146,9 @@ class Backend(ABC):
 def require_supported(backend: Backend, graph: Graph) -> None:
     """Raise UnsupportedError naming the first node that the backend cannot run."""
     abilities = backend.capabilities()
+    if graph.symbols and not abilities.dynamic_sizes:
+        sizes = ", ".join(symbol.name for symbol in graph.symbols)
+        raise UnsupportedError(f"backend {backend.name}: no dynamic sizes (here {sizes})")
     for value in graph.inputs:
         if value.type.dtype not in abilities.dtypes:
             raise UnsupportedError(f"backend {backend.name}: no {value.type.dtype} (input {value.hint})")

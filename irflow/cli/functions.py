@@ -97,12 +97,20 @@ def _running(path: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (IrflowError, KeyboardInterrupt):
+    except IrflowError as error:
+        if error.location is not None and error.location.file == _started_file():
+            error.location = None  # the script that started this command is not the user's
+        raise
+    except KeyboardInterrupt:
         raise
     except (Exception, SystemExit) as error:
         raise _model_error(path, error) from error
     finally:
         sys.path.remove(folder)
+
+
+def _started_file() -> str | None:
+    return getattr(sys.modules["__main__"], "__file__", None)
 
 
 def _execute(path: str) -> ModuleType:
@@ -190,9 +198,8 @@ def _jit(function: Callable[..., object]) -> JitFunction:
 def _trace(
     function: JitFunction, types: Mapping[str, str], literals: Mapping[str, str]
 ) -> TracedFunction:
-    declared = function.options.spec
-    if declared is not None and not types:
-        return function.trace(*declared).function
+    if function.options.spec is not None and not types:
+        return function.trace().function
     signature = inspect.signature(function.function)
     roots = _roots(function.name, signature, types)
     _check_complete(function.name, signature, roots)

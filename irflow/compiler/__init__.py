@@ -8,15 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from irflow.compiler.config import selected_backend, use_backend
-
 if TYPE_CHECKING:
+    from irflow.compiler.backends import selected_backend, use_backend
     from irflow.compiler.pipeline import Lowered, compile_graph, lower, pipeline_for
 
 __all__ = ["Lowered", "compile_graph", "lower", "pipeline_for", "selected_backend", "use_backend"]
 
+_HOMES = {"selected_backend": "backends", "use_backend": "backends"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module("irflow.compiler.pipeline"), name)
-    raise AttributeError(f"module 'irflow.compiler' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'irflow.compiler' has no attribute {name!r}")
+    home = importlib.import_module(f"irflow.compiler.{_HOMES.get(name, 'pipeline')}")
+    return getattr(home, name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from irflow import log, plugins
 from irflow.backend import Backend, CompileOptions, Executable, require_supported
-from irflow.compiler.config import selected_backend
+from irflow.compiler.backends import selected_backend
 from irflow.ir.graph import Graph, Node
 from irflow.lowering.lower import lower_graph
 from irflow.lowering.program import Program

@@ -87,7 +87,7 @@ def finish(traced: TracedFunction, outputs: Sequence[Tensor]) -> Any:
 
 
 def call_traced(traced: TracedFunction, arguments: Sequence[Tensor], name: str) -> Any:
-    """The result as a `call` node, which keeps the function's body together and its name visible."""
+    """The result as a `call` node, which keeps the body together and the name visible."""
     outputs = list(apply(ops.Call(name), operands_of(traced, arguments), (traced.graph,)))
     for position, weak in enumerate(traced.weak):
         outputs[position] = outputs[position].weakened() if weak else outputs[position]

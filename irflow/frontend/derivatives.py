@@ -1,7 +1,7 @@
 """Derivatives of Python functions, spelled as in JAX: trace, differentiate the graph, use it.
 
-Each transformation works inside `jit`, outside of it, and on its own result. Outside of `jit` the function may branch on the
-values of its tensors.
+Each transformation works inside `jit`, outside of it, and on its own result. Outside of `jit` the
+function may branch on the values of its tensors.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from irflow import autodiff, ops, tree
-from irflow.errors import GradientError, TreeError, UsageError
-from irflow.frontend.apply import finish, operands_of, run_graph
+from irflow.errors import GradientError, UsageError
+from irflow.frontend.apply import finish, operands_of, run_graph, trace_function
+from irflow.frontend.boundary import public
+from irflow.frontend.calls import Parameters
 from irflow.frontend.tensor import Tensor, as_tensor, strong
-from irflow.frontend.tracing import Argument, TracedFunction, trace_function
+from irflow.frontend.tracing import Argument, TracedFunction
+from irflow.ir import TensorType
 from irflow.ir.graph import Graph
 
 Argnums = int | Sequence[int]
@@ -28,7 +31,9 @@ class _Traced:
     """A call of a Python function, traced: the graph and the tensors that go in.
 
     Attributes:
-        chosen: the argument leaves to differentiate with respect to.
+        function: the graph.
+        tensors: the argument leaves that are numeric.
+        chosen: which of these belong to the arguments to differentiate with respect to.
         structure: of the chosen arguments.
     """
 
@@ -36,6 +41,15 @@ class _Traced:
     tensors: list[Tensor]
     chosen: list[int]
     structure: tree.Structure
+
+    @property
+    def graph(self) -> Graph:
+        return self.function.graph
+
+    @property
+    def float_leaves(self) -> list[int]:
+        """The chosen leaves that have derivatives; integers have none."""
+        return [leaf for leaf in self.chosen if self.tensors[leaf].dtype.is_inexact]
 
 
 def _trace_call(
@@ -45,60 +59,59 @@ def _trace_call(
     argnums: Argnums,
     name: str,
 ) -> _Traced:
-    positions = [argnums] if isinstance(argnums, int) else list(argnums)
-    for position in positions:
-        if not -len(args) <= position < len(args):
-            raise UsageError(
-                f"{name}: argnums {position}, but {len(args)} positional arguments were given"
-            )
-    positions = [position % len(args) for position in positions]
+    positions = _positions(argnums, len(args), name)
     leaves, structure = tree.flatten((args, kwargs))
-    is_static = [not _is_numeric(leaf) for leaf in leaves]
-    tensors = [
-        strong(as_tensor(leaf))
-        for leaf, static in zip(leaves, is_static, strict=True)
-        if not static
-    ]
-    paths = [
-        path for path, static in zip(structure.paths("args"), is_static, strict=True) if not static
-    ]
+    numeric = [i for i, leaf in enumerate(leaves) if _is_numeric(leaf)]
+    tensors = [strong(as_tensor(leaves[i])) for i in numeric]
 
     def run(inputs: list[Tensor]) -> Any:
-        remaining = iter(inputs)
-        complete = [
-            leaf if static else next(remaining)
-            for leaf, static in zip(leaves, is_static, strict=True)
-        ]
+        complete = list(leaves)
+        for i, tensor in zip(numeric, inputs, strict=True):
+            complete[i] = tensor
         whole_args, whole_kwargs = structure.unflatten(complete)
         return function(*whole_args, **whole_kwargs)
 
-    arguments = [Argument(t.type, p, False, t) for t, p in zip(tensors, paths, strict=True)]
+    hints = _hints(function, structure)
+    arguments = [
+        Argument(tensor.type, hints[i], False, tensor)
+        for i, tensor in zip(numeric, tensors, strict=True)
+    ]
     traced = trace_function(run, arguments, getattr(function, "__name__", "function").strip("<>"))
-    chosen, chosen_structure = _chosen_leaves(args, positions, isinstance(argnums, int), is_static)
-    return _Traced(traced, tensors, chosen, chosen_structure)
+    wanted = _leaves_of(structure.children[0], positions)
+    if any(leaf not in numeric for leaf in wanted):
+        raise GradientError(f"{name}: an argument to differentiate holds a leaf that is no number")
+    chosen = [args[position] for position in positions]
+    _, chosen_structure = tree.flatten(chosen[0] if isinstance(argnums, int) else tuple(chosen))
+    return _Traced(traced, tensors, [numeric.index(leaf) for leaf in wanted], chosen_structure)
+
+
+def _positions(argnums: Argnums, count: int, name: str) -> list[int]:
+    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    for position in positions:
+        if not -count <= position < count:
+            raise UsageError(
+                f"{name}: argnums {position}, but {count} positional arguments were given"
+            )
+    return [position % count for position in positions]
+
+
+def _hints(function: Callable[..., Any], structure: tree.Structure) -> list[str]:
+    """A readable name for each argument leaf."""
+    return Parameters(function, frozenset()).hints(structure)
 
 
 def _is_numeric(leaf: Any) -> bool:
-    return not isinstance(leaf, (str, bytes)) and not callable(leaf) and not isinstance(leaf, type)
+    return not isinstance(leaf, (str, bytes, type)) and not callable(leaf)
 
 
-def _chosen_leaves(
-    args: tuple[Any, ...], positions: Sequence[int], is_single: bool, is_static: Sequence[bool]
-) -> tuple[list[int], tree.Structure]:
-    counts = [tree.flatten(arg)[1].leaf_count for arg in args]
-    starts = [sum(counts[:i]) for i in range(len(counts))]
-    wanted = [
-        leaf
-        for position in positions
-        for leaf in range(starts[position], starts[position] + counts[position])
-    ]
-    if any(is_static[leaf] for leaf in wanted):
-        raise GradientError("an argument to differentiate holds a leaf that is not numeric")
-    _, structure = tree.flatten(
-        args[positions[0]] if is_single else tuple(args[p] for p in positions)
-    )
-    tensor_number = np.cumsum([0, *(not static for static in is_static)])
-    return [int(tensor_number[leaf]) for leaf in wanted], structure
+def _leaves_of(args: tree.Structure, positions: Sequence[int]) -> list[int]:
+    """The numbers of the leaves of some arguments among all."""
+    counts = [child.leaf_count for child in args.children]
+    starts = np.cumsum([0, *counts]).tolist()
+    return [leaf for p in positions for leaf in range(starts[p], starts[p] + counts[p])]
+
+
+# --------------------------------------------------------------------------------- reverse mode
 
 
 def value_and_grad(
@@ -108,38 +121,48 @@ def value_and_grad(
 
     Args:
         function: returns a float scalar; with `has_aux` a pair of it and anything else.
-        argnums: the position, or positions, of the arguments to differentiate; each a float tensor or a
-            nested structure of them.
+        argnums: the position, or positions, of the arguments to differentiate; each a float tensor
+            or a nested structure of them.
         has_aux: whether `function` returns `(loss, auxiliary)`.
 
     Returns:
-        A function of the same arguments; the gradient has the structure of the chosen argument, or is a tuple of
-        them if `argnums` is a sequence.
+        A function of the same arguments; the gradient has the structure of the chosen argument, or
+        is a tuple of them if `argnums` is a sequence.
 
     Raises:
         GradientError: the result is not a float scalar, or a chosen argument is not of float type.
     """
 
     @functools.wraps(function)
+    @public
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         call = _trace_call(function, args, kwargs, argnums, "value_and_grad")
-        if has_aux and (
-            call.function.structure.kind != "tuple" or len(call.function.structure.children) != 2
-        ):
-            raise TreeError("with has_aux the function returns a pair: the loss and the rest")
-        traced = call.function
-        if not has_aux and traced.structure.kind != "leaf":
-            raise GradientError(
-                "the function returns a structure, not one scalar",
-                hint="return (loss, rest) and pass has_aux=True",
-            )
-        graph = autodiff.gradient_graph(traced.graph, call.chosen)
-        outputs = run_graph(graph, operands_of(traced, call.tensors))
-        value = finish(traced, outputs)
-        gradients = outputs[len(traced.graph.outputs) :]
+        _require_loss(call.function.structure, has_aux)
+        graph = autodiff.gradient_graph(call.graph, call.chosen)
+        outputs = run_graph(graph, operands_of(call.function, call.tensors))
+        value = finish(call.function, outputs)
+        gradients = outputs[len(call.graph.outputs) :]
         return value, call.structure.unflatten(gradients)
 
     return differentiated
+
+
+def _require_loss(structure: tree.Structure, has_aux: bool) -> None:
+    returned = [("returned", structure.describe())]
+    if has_aux and (
+        structure.kind != "tuple"
+        or len(structure.children) != 2
+        or structure.children[0].kind != "leaf"
+    ):
+        raise GradientError(
+            "with has_aux the function returns a pair: the loss and the rest", facts=returned
+        )
+    if not has_aux and structure.kind != "leaf":
+        raise GradientError(
+            "the function returns a structure, not one scalar",
+            facts=returned,
+            hint="return (loss, rest) and pass has_aux=True",
+        )
 
 
 def grad(
@@ -147,12 +170,15 @@ def grad(
 ) -> Callable[..., Any]:
     """A function that returns the gradient of a scalar function; see `value_and_grad`.
 
+    With `has_aux` it returns `(gradient, auxiliary)`.
+
     >>> float(grad(lambda x: x * x)(3.0))
     6.0
     """
     both = value_and_grad(function, argnums, has_aux)
 
     @functools.wraps(function)
+    @public
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, result = both(*args, **kwargs)
         return (result, value[1]) if has_aux else result
@@ -160,6 +186,7 @@ def grad(
     return gradient
 
 
+@public
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The value of a function and its vector-Jacobian product.
 
@@ -169,111 +196,99 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         has_aux: whether it returns `(result, auxiliary)`; the auxiliary part is not differentiated.
 
     Returns:
-        `(result, pull_back)`, and the auxiliary part third with `has_aux`. `pull_back(cotangents)` takes the structure of
-        the result and gives a tuple with one cotangent an argument, None for leaves of no float type.
+        `(result, pull_back)`, and the auxiliary part third with `has_aux`. `pull_back(cotangents)`
+        takes the structure of the result, where None stands for zeros, and gives a tuple with one
+        cotangent an argument, None for leaves of no float type.
     """
-    call = (
-        _trace_call(function, primals, {}, tuple(range(len(primals))), "vjp") if primals else None
-    )
-    if call is None:
+    if not primals:
         raise UsageError("vjp needs at least one argument to differentiate")
-    traced = call.function
-    wrt = [leaf for leaf in call.chosen if traced.graph.inputs[leaf].type.dtype.is_inexact]
-    joint = autodiff.vjp_graph(traced.graph, wrt)
-    forward, backward = autodiff.split_joint(
-        joint, len(traced.graph.inputs), len(traced.graph.outputs)
-    )
-    outputs = run_graph(forward, operands_of(traced, call.tensors))
-    result = finish(traced, outputs)
-    residuals = outputs[len(traced.graph.outputs) :]
-    value, aux = result if has_aux else (result, None)
-    pull_back = _pull_back(traced, call, wrt, backward, residuals, tree.flatten(value)[1])
-    return (value, pull_back, aux) if has_aux else (value, pull_back)
+    call = _trace_call(function, primals, {}, tuple(range(len(primals))), "vjp")
+    graph = call.graph
+    joint = autodiff.vjp_graph(graph, call.float_leaves)
+    forward, backward = autodiff.split_joint(joint, len(graph.inputs), len(graph.outputs))
+    outputs = run_graph(forward, operands_of(call.function, call.tensors))
+    result = finish(call.function, outputs)
+    residuals = outputs[len(graph.outputs) :]
+    structure = call.function.structure
+    if not has_aux:
+        return result, _pull_back(call, backward, residuals, structure)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UsageError("with has_aux the function returns a pair: the result and the rest")
+    value, aux = result
+    return value, _pull_back(call, backward, residuals, structure.children[0]), aux
 
 
 def _pull_back(
-    traced: TracedFunction,
-    call: _Traced,
-    wrt: Sequence[int],
-    backward: Graph,
-    residuals: Sequence[Tensor],
-    structure: tree.Structure,
+    call: _Traced, backward: Graph, residuals: Sequence[Tensor], structure: tree.Structure
 ) -> Callable[[Any], Any]:
+    @public
     def pull_back(cotangents: Any) -> Any:
-        leaves, found = tree.flatten(cotangents)
-        if found != structure:
-            raise TreeError(
-                "the cotangents have another structure than the result",
-                facts=[("result", structure.paths("result")), ("given", found.paths("result"))],
-            )
-        seeds = _seeds(traced.graph, leaves)
-        gradients = dict(zip(wrt, run_graph(backward, [*residuals, *seeds]), strict=True))
+        seeds = _seeds(call.graph, structure.leaves_of(cotangents, "the cotangents"))
+        found = run_graph(backward, [*residuals, *seeds])
+        gradients = dict(zip(call.float_leaves, found, strict=True))
         return call.structure.unflatten([gradients.get(leaf) for leaf in call.chosen])
 
     return pull_back
 
 
 def _seeds(graph: Graph, leaves: Sequence[Any]) -> list[Tensor]:
-    """One cotangent a float output, converted to its type; zeros for updates and auxiliary results."""
+    """One cotangent a float output, in its type; zeros for updates and auxiliary results."""
     seeds = []
     for position in autodiff.differentiable_outputs(graph):
-        type = graph.outputs[position].type
         given = leaves[position] if position < len(leaves) else None
-        if given is None:
-            seeds.append(Tensor(np.zeros((), type.dtype.numpy)).full(0.0, type.shape, type.dtype))
-            continue
-        tensor = ops.convert(as_tensor(given), type.dtype)
-        if tensor.shape != type.shape:
-            raise GradientError(
-                "a cotangent has another shape than its result",
-                facts=[("result", type), ("cotangent", tensor.type)],
-            )
-        seeds.append(tensor)
+        type = graph.outputs[position].type
+        seeds.append(_direction(given, type, "a cotangent has another shape than its result"))
     return seeds
 
 
+def _direction(given: Any, type: TensorType, problem: str) -> Tensor:
+    """A tangent or cotangent in the type of what it belongs to; None stands for zeros."""
+    if given is None:
+        return Tensor(np.zeros((), type.dtype.numpy)).full(0.0, type.shape)
+    tensor: Tensor = ops.convert(as_tensor(given), type.dtype)
+    if tensor.shape != type.shape:
+        raise GradientError(problem, facts=[("expected", type), ("given", tensor.type)])
+    return tensor
+
+
+# --------------------------------------------------------------------------------- forward mode
+
+
+@public
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The value of a function and its derivative in one direction (forward mode).
 
     Args:
         function: any function of tensors.
         primals: its arguments.
-        tangents: one direction an argument, in the same structure; entries for leaves of no float type are ignored.
+        tangents: one direction an argument, in the same structure; None stands for zeros, and
+            entries for leaves of no float type are ignored.
 
     Returns:
-        `(result, tangent of the result)`; the tangent of an integer leaf is a zero.
+        `(result, tangent of the result)`; the tangent of a leaf of no float type is None.
     """
-    primals = tuple(primals)
-    call = _trace_call(function, primals, {}, tuple(range(len(primals))), "jvp")
-    directions, found = tree.flatten(tuple(tangents))
-    if found != call.structure:
-        raise TreeError("tangents have another structure than the arguments")
-    graph = call.function.graph
-    wrt = [leaf for leaf in call.chosen if graph.inputs[leaf].type.dtype.is_inexact]
-    ready = [_direction(directions[leaf], graph.inputs[leaf].type) for leaf in wrt]
-    outputs = run_graph(
-        autodiff.jvp_graph(graph, wrt), [*operands_of(call.function, call.tensors), *ready]
-    )
-    value = finish(call.function, outputs)
-    changes = dict(
-        zip(autodiff.differentiable_outputs(graph), outputs[len(graph.outputs) :], strict=True)
-    )
-    leaves = [
-        changes.get(i, Tensor(np.zeros((), np.float32))) for i in range(call.function.result_count)
+    if not primals or len(primals) != len(tangents):
+        raise UsageError(
+            "jvp needs one tangent for each argument",
+            facts=[("arguments", len(primals)), ("tangents", len(tangents))],
+        )
+    call = _trace_call(function, tuple(primals), {}, tuple(range(len(primals))), "jvp")
+    given = call.structure.leaves_of(tuple(tangents), "the tangents")
+    directions = [
+        _direction(tangent, tensor.type, "a tangent has another shape than its argument")
+        for tangent, tensor in zip(given, call.tensors, strict=True)
+        if tensor.dtype.is_inexact
     ]
+    graph = autodiff.jvp_graph(call.graph, call.float_leaves)
+    outputs = run_graph(graph, [*operands_of(call.function, call.tensors), *directions])
+    value = finish(call.function, outputs)
+    positions = autodiff.differentiable_outputs(call.graph)
+    changes = dict(zip(positions, outputs[len(call.graph.outputs) :], strict=True))
+    leaves = [changes.get(i) for i in range(call.function.result_count)]
     return value, call.function.structure.unflatten(leaves)
 
 
-def _direction(given: Any, type: Any) -> Tensor:
-    tensor = ops.convert(as_tensor(given), type.dtype)
-    if tensor.shape != type.shape:
-        raise GradientError(
-            "a tangent has another shape than its argument",
-            facts=[("argument", type), ("tangent", tensor.type)],
-        )
-    return tensor
-
-
+@public
 def stop_gradient(x: Any) -> Any:
     """The same value, or nested values, with a derivative of zero."""
     return tree.map_leaves(lambda leaf: ops.stop_gradient(as_tensor(leaf)), x)

@@ -1,4 +1,4 @@
-"""`x[key]`: integers, slices, `...`, None, tensors of integers, and masks whose values are known."""
+"""`x[key]`: integers, slices, `...`, None, tensors of integers, masks of known value."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def _complete(key: Sequence[Any], x: Tensor) -> list[Any]:
     """The key with `...` written out to the tensor's rank, and masks as positions."""
     used = sum(_axis_count(part) for part in key)
     if used > x.ndim:
-        raise ShapeError(f"{used} indices for a tensor of rank {x.ndim}", facts=[("tensor", x.type)])
+        raise ShapeError(
+            f"{used} indices for a tensor of rank {x.ndim}", facts=[("tensor", x.type)]
+        )
     dots = [i for i, part in enumerate(key) if part is Ellipsis]
     if len(dots) > 1:
         raise UsageError("an index may hold '...' once")
@@ -101,8 +103,9 @@ def _basic(x: Tensor, parts: Sequence[Any]) -> Tensor:
         else:
             first = _position(part, x.shape[axis], axis)
             cuts.append((first, first + 1, 1, False))
-    cut = ops.slice_(x, *(tuple(cut[i] for cut in cuts) for i in range(3)))
-    reversed_axes = tuple(axis for axis, bounds in enumerate(cuts) if bounds[3])
+    starts, stops, steps, flips = zip(*cuts, strict=True) if cuts else ((), (), (), ())
+    cut = ops.slice_(x, starts, stops, steps)
+    reversed_axes = tuple(axis for axis, is_flipped in enumerate(flips) if is_flipped)
     cut = ops.reverse(cut, reversed_axes) if reversed_axes else cut
     sizes = tuple(1 if axis is None else cut.shape[axis] for axis in kept)
     return cast("Tensor", ops.reshape(cut, sizes))
@@ -165,7 +168,7 @@ def _symbolic_bound(bound: Any, size: Size, default: Size) -> Size:
     return dims.maximum(size + number, 0) if number < 0 else dims.minimum(number, size)
 
 
-# ------------------------------------------------------------------------------- arrays of positions
+# ----------------------------------------------------------------------------- arrays of positions
 
 
 def _advanced(x: Tensor, parts: Sequence[Any]) -> Tensor:
@@ -212,9 +215,7 @@ def _index_tensor(x: Tensor, part: Any, size: Size) -> Tensor:
     """Positions along an axis as non-negative i64."""
     tensor = part if isinstance(part, GraphOperand) else x.constant(np.asarray(part.__index__()))
     if not tensor.dtype.is_integer:
-        raise UsageError(
-            f"indices of type {tensor.type}", hint="indices are integers or bools"
-        )
+        raise UsageError(f"indices of type {tensor.type}", hint="indices are integers or bools")
     known = cast("Tensor", tensor).concrete()
     if known is not None and isinstance(size, int):
         _require_inside(known, size)

@@ -1,4 +1,4 @@
-"""`irf.jit`: trace a Python function once for each kind of arguments, compile it, run it natively."""
+"""`irf.jit`: a Python function traced once for each kind of arguments, compiled, run natively."""
 
 from __future__ import annotations
 
@@ -269,14 +269,16 @@ def jit(
     """Compile a function of tensors; also usable as a decorator, with or without arguments.
 
     The function is traced once for each structure, element types and shapes of its arguments and
-    each value of the static ones; `IRFLOW_LOG=recompiles` tells when and why. On a method, `self` is
-    static unless it is a dataclass or named tuple, which is taken apart like any argument.
+    each value of the static ones; `IRFLOW_LOG=recompiles` tells when and why. On a method, `self`
+    is static unless it is a dataclass or named tuple, which is taken apart like any argument.
 
     Args:
         function: takes and returns tensors in any nesting of tuples, lists, dicts and dataclasses.
-        static_argnums, static_argnames: arguments that stay Python values; they must be hashable.
-        donate_argnums, donate_argnames: arguments whose memory may be reused; reading them
-            afterwards raises.
+        static_argnums: positions of arguments that stay Python values; they must be hashable.
+        static_argnames: names of such arguments.
+        donate_argnums: positions of arguments whose memory may be reused; reading a tensor that was
+            passed there raises afterwards.
+        donate_argnames: names of such arguments.
         backend: a backend's name instead of the selected one.
         level: the optimisation level, 0 (none) to 3.
         spec: a tuple with the type of each argument, with symbolic sizes, e.g.

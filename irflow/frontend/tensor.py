@@ -1,8 +1,8 @@
 """`Tensor`: the user's handle on an array, or on a value of a graph being traced.
 
-Outside of tracing an op runs at once, by its NumPy meaning (with `IRFLOW_EAGER=jit`: compiled by the
-selected backend). Inside, it becomes a node. Mixed element types are promoted and shapes broadcast
-here, before a node is made: the nodes themselves take equal types.
+Outside of tracing an op runs at once, by its NumPy meaning (with `IRFLOW_EAGER=jit`: compiled by
+the selected backend). Inside, it becomes a node. Mixed element types are promoted and shapes
+broadcast here, before a node is made: the nodes themselves take equal types.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ TensorLike = Any
 class Tensor(GraphOperand):
     """A multi-dimensional array of one element type.
 
-    Make one with `irf.asarray`. Arithmetic, comparison, indexing and the methods below follow NumPy.
-    A tensor is a handle: `x += y` makes `x` refer to a new value, other handles keep theirs.
+    Make one with `irf.asarray`. Arithmetic, comparison, indexing and the methods below follow
+    NumPy. A tensor is a handle: `x += y` makes `x` refer to a new value, other handles keep theirs.
     """
 
     __slots__ = ("__weakref__", "_data", "_is_donated", "_trace", "_type", "_value", "_weak")
@@ -252,13 +252,13 @@ class Tensor(GraphOperand):
         return self.type.size
 
     @property
-    def T(self) -> Tensor:  # noqa: N802
+    def T(self) -> Tensor:
         """The axes in reverse order."""
         return self.transpose()
 
     @property
     @public
-    def mT(self) -> Tensor:  # noqa: N802
+    def mT(self) -> Tensor:
         """The last two axes exchanged."""
         if self.ndim < 2:
             raise ShapeError("mT: a matrix has two axes", facts=[("operand", self.type)])
@@ -267,9 +267,8 @@ class Tensor(GraphOperand):
     @public
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in the order given, reversed by default."""
-        order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-        if not axes or order == (None,):
-            order = range(self.ndim)[::-1]
+        given = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        order = range(self.ndim)[::-1] if given is None or not axes else given
         return cast(Tensor, ops.transpose(self, normalize_axes(tuple(order), self.ndim)))
 
     @public
@@ -336,7 +335,7 @@ for _name in OPERATORS:
     setattr(Tensor, _name, public(getattr(Tensor, _name)))
 
 
-# ------------------------------------------------------------------------------------ making tensors
+# ---------------------------------------------------------------------------------- making tensors
 
 
 @lru_cache(maxsize=8192)
@@ -444,6 +443,12 @@ def asarray(value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     return Tensor(tensor.data.copy()) if is_shared else tensor
 
 
+def inexact(x: TensorLike) -> Tensor:
+    """The tensor in a float type: itself, or converted to the default float."""
+    tensor = as_tensor(x)
+    return cast(Tensor, ops.convert(tensor, dtypes.to_inexact(tensor.dtype)))
+
+
 def strong(tensor: Tensor) -> Tensor:
     """The tensor with an element type that does not give way."""
     if not tensor.is_weak:
@@ -513,7 +518,7 @@ def _ready(operand: TensorLike, tensor: Tensor, dtype: DType, shape: tuple[Size,
 
 
 def literal(value: complex, dtype: DType) -> np.ndarray:
-    """A Python number in an element type; bools are `value != 0`, integers are cut like `astype`."""
+    """A Python number in an element type; a float is cut to an integer as by `astype`."""
     if dtype.is_integer and not isinstance(value, int):
         return ops.Convert(dtype).numpy(number(value))
     return number(value, dtype)

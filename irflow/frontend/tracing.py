@@ -1,10 +1,10 @@
 """Traces: recording what a Python function does to tensors as a graph.
 
-Traces nest. The innermost one records every op, whatever its operands: a tensor of an outer trace, a
-concrete tensor or a `Variable` that is used inside becomes an input or a constant of the inner
-graph, so graphs stay closed. A trace started by an eager call, for example by `irf.grad(f)(x)`
-outside of `jit`, knows the concrete values of its inputs, and can therefore tell Python the value of
-any tensor in it.
+Traces nest. The innermost one records every op, whatever its operands: a tensor of an outer
+trace, a concrete tensor or a `Variable` that is used inside becomes an input or a constant of the
+inner graph, so graphs stay closed. A trace started by an eager call, for example by
+`irf.grad(f)(x)` outside of `jit`, knows the concrete values of its inputs, and can therefore tell
+Python the value of any tensor in it.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def leaked(tensor: Tensor) -> LeakedTracerError:
     return LeakedTracerError(
         "a traced tensor is used after its trace has ended",
         facts=[("tensor", tensor.type), *_origin(tensor)],
-        hint="return it from the traced function instead of storing it; state belongs in a Variable",
+        hint="return it from the function instead of storing it; state belongs in a Variable",
     )
 
 

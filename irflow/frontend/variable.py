@@ -24,9 +24,9 @@ _counter = itertools.count()
 class Variable:
     """A named tensor that can be assigned, such as a weight, a step counter or a random key.
 
-    Reading a variable inside a traced function adds an input to the graph, assigning adds an output;
-    the runtime writes the new value back after each call. In arithmetic, and with the methods of
-    tensors, a variable stands for its value.
+    Reading a variable inside a traced function adds an input to the graph, assigning adds an
+    output; the runtime writes the new value back after each call. In arithmetic, and with the
+    methods of tensors, a variable stands for its value.
 
     Args:
         value: the initial value; its shape and element type stay.
@@ -136,7 +136,7 @@ class Variable:
         return f"Variable({self.name!r}, {self.type})"
 
     @property
-    def T(self) -> Tensor:  # noqa: N802
+    def T(self) -> Tensor:
         """The value with the axes in reverse order."""
         return self.value.T
 

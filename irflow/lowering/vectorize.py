@@ -3,7 +3,7 @@
     for i in n vector { y[i] = x[i] * 2.0 }
 becomes, for 8 lanes,
     for i in n // 8 { y[ramp(i * 8)] = x[ramp(i * 8)] * broadcast(2.0) }
-    and the rest: one after the other, or, where n is known, in vectors of 4, 2 and 1.
+    and the rest: one by one, or, where n is known, in vectors of 4, 2 and 1.
 
 What does not depend on the loop variable stays scalar. A loop inside may remain one when its
 extent is the same in all lanes; its register cells become vectors. A loop that cannot be turned
@@ -41,8 +41,11 @@ from irflow.loops import (
     Var,
     integer,
 )
-from irflow.loops.walk import loads, map_statement, statements
+from irflow.loops.walk import loads, map_statement, statements, stored
 from irflow.lowering.target import Target
+
+COPIES = 2
+"""How many copies of a body the elements behind the whole vectors may take."""
 
 
 def vectorize(kernel: Kernel, target: Target) -> Kernel:
@@ -81,16 +84,24 @@ class _Vectorizer:
             parts.append(For(loop.var, whole, LoopKind.SERIAL, body))
         if isinstance(rest, Const):
             return (*parts, *self.shrinking(loop, whole * lanes, int(rest.value)))
-        one = self.round(loop, whole * lanes + Var(f"{loop.var.name}_rest"), 1)
-        parts.append(For(Var(f"{loop.var.name}_rest"), rest, LoopKind.SERIAL, one))
-        return tuple(parts)
+        return (*parts, self.one_by_one(loop, whole * lanes, rest))
 
     def shrinking(self, loop: For, start: Expr, rest: int) -> Iterator[Stmt]:
-        """Vectors of 8, 4, 2 and 1 lanes as they fit."""
-        while rest:
+        """Vectors of 8, 4, 2 and 1 lanes as they fit; after some of them, the rest one by one."""
+        # Cells can only stay in registers if every index into them is a literal.
+        has_cells = any(buffer.space is Space.REGISTER for buffer in stored(loop).values())
+        copies = 0
+        while rest and (has_cells or copies < COPIES):
             lanes = 1 << (rest.bit_length() - 1)
             yield from self.round(loop, start, lanes).statements
-            start, rest = start + lanes, rest - lanes
+            start, rest, copies = start + lanes, rest - lanes, copies + 1
+        if rest:
+            yield self.one_by_one(loop, start, integer(rest))
+
+    def one_by_one(self, loop: For, start: Expr, count: Expr) -> For:
+        """The last `count` iterations in a loop without vectors."""
+        var = Var(f"{loop.var.name}_rest")
+        return For(var, count, LoopKind.SERIAL, self.round(loop, start + var, 1))
 
     def round(self, loop: For, start: Expr, lanes: int) -> Block:
         """One iteration of the vector loop; names are made unique, as there may be several."""

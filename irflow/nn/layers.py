@@ -9,24 +9,28 @@ from irflow import dtypes, ops, random
 from irflow.dims import Size
 from irflow.dtypes import DTypeLike
 from irflow.errors import UsageError
-from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact, promote_all
-from irflow.location import user_location
+from irflow.frontend.boundary import public
+from irflow.frontend.promotion import promote_all
+from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
 from irflow.scalars import find
 
 Padding = str | Sequence[tuple[int, int]]
 """`"valid"`, `"same"`, or `(before, behind)` for each spatial axis."""
 
 
+@public
 def one_hot(labels: TensorLike, depth: int, dtype: DTypeLike = dtypes.f32) -> Tensor:
     """A row of `depth` zeros with a one at each label; all zeros for a label out of range."""
     return cast(Tensor, ops.one_hot(as_tensor(labels), depth, dtypes.as_dtype(dtype)))
 
 
+@public
 def embedding(table: TensorLike, ids: TensorLike) -> Tensor:
     """The rows of `table[vocabulary, features]` at integer `ids`: `[*ids, features]`."""
     return as_tensor(table)[as_tensor(ids)]
 
 
+@public
 def conv(
     x: TensorLike,
     kernel: TensorLike,
@@ -43,8 +47,9 @@ def conv(
         x: `[n, *spatial, channels]`.
         kernel: `[*window, channels / groups, filters]`.
         bias: `[filters]`.
-        strides, dilations: one number, or one a spatial axis.
+        strides: the step of the window, one number or one a spatial axis.
         padding: zeros around the image.
+        dilations: the step between the elements of the window.
         groups: how many parts the channels are cut into.
 
     Returns:
@@ -79,7 +84,6 @@ def pads(
         raise UsageError(
             f"padding {padding!r}",
             facts=[("known", '"valid", "same" or pairs of numbers')],
-            location=user_location(),
         )
     return tuple(_same(*row) for row in zip(spatial, window, strides, dilations, strict=True))
 
@@ -91,18 +95,20 @@ def _same(size: Size, window: Size, stride: int, dilation: int) -> tuple[int, in
     return total // 2, total - total // 2
 
 
+@public
 def max_pool(
     x: TensorLike,
     window: int | Sequence[int] = 2,
     strides: int | Sequence[int] | None = None,
     padding: Padding = "valid",
 ) -> Tensor:
-    """The largest element of each window of `[n, *spatial, channels]`; strides default to the window."""
+    """The largest element of each window of `[n, *spatial, channels]`; strides as the window."""
     image = as_tensor(x)
     size, steps, around = _pooling(image, window, strides, padding)
     return cast(Tensor, ops.max_pool(image, size, steps, around))
 
 
+@public
 def avg_pool(
     x: TensorLike,
     window: int | Sequence[int] = 2,
@@ -110,7 +116,7 @@ def avg_pool(
     padding: Padding = "valid",
     count_padding: bool = False,
 ) -> Tensor:
-    """The mean of each window of `[n, *spatial, channels]`; padding counts only with `count_padding`."""
+    """The mean of each window of `[n, *spatial, channels]`, with or without the padding."""
     image = inexact(x)
     size, steps, around = _pooling(image, window, strides, padding)
     return cast(Tensor, ops.avg_pool(image, size, steps, around, None, count_padding))
@@ -125,6 +131,7 @@ def _pooling(
     return size, steps, pads(padding, x.shape[1:-1], size, steps, (1,) * rank)
 
 
+@public
 def dropout(x: TensorLike, rate: float, key: TensorLike) -> Tensor:
     """Elements set to 0 with probability `rate`, the others divided by `1 - rate`.
 
@@ -135,13 +142,14 @@ def dropout(x: TensorLike, rate: float, key: TensorLike) -> Tensor:
     """
     t = inexact(x)
     if not 0 <= rate < 1:
-        raise UsageError(f"dropout rate {rate} is not in [0, 1)", location=user_location())
+        raise UsageError(f"dropout rate {rate} is not in [0, 1)")
     if rate == 0:
         return t
     keep = random.bernoulli(key, 1 - rate, t.shape)
     return apply_row(find("where"), (keep, t / (1 - rate), 0.0))
 
 
+@public
 def layer_norm(
     x: TensorLike,
     scale: TensorLike | None = None,
@@ -159,6 +167,7 @@ def layer_norm(
     return cast(Tensor, result if offset is None else result + offset)
 
 
+@public
 def rms_norm(
     x: TensorLike, scale: TensorLike | None = None, *, axis: int = -1, epsilon: float = 1e-6
 ) -> Tensor:

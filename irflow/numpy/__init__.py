@@ -1,3 +1,4 @@
+# ruff: noqa: F401 -- a namespace: all that is imported is what it offers
 """NumPy's names on tensors: run at once outside of `irf.jit`, traced inside.
 
 The part of NumPy and of the array API standard that exists so far; `dir(irflow.numpy)` lists it.
@@ -39,7 +40,7 @@ from irflow.numpy.creation import (
     zeros,
     zeros_like,
 )
-from irflow.numpy.elementwise import clip, where
+from irflow.numpy.elementwise import clip, float_power, round, where
 from irflow.numpy.elementwise import table as _table
 from irflow.numpy.manipulation import (
     astype,

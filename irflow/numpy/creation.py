@@ -12,6 +12,7 @@ from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import UsageError
+from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor, TensorLike, apply, as_tensor, strong
 from irflow.frontend.tensor import asarray as asarray
 
@@ -25,6 +26,7 @@ def _shape(shape: Shape) -> tuple[Size, ...]:
     return tuple(size if isinstance(size, dims.Dim) else size.__index__() for size in shape)
 
 
+@public
 def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of one value; its element type is that of the value unless given."""
     value = strong(as_tensor(fill_value))
@@ -33,42 +35,50 @@ def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -
     return cast(Tensor, ops.broadcast_to(value, _shape(shape)))
 
 
+@public
 def zeros(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
     """A tensor of zeros, f32 by default."""
     return full(shape, False, dtype)
 
 
+@public
 def ones(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
     """A tensor of ones, f32 by default."""
     return full(shape, True, dtype)
 
 
+@public
 def empty(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
     """A tensor whose content does not matter: zeros here."""
     return zeros(shape, dtype)
 
 
+@public
 def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of one value with the shape of `x`, and its element type unless given."""
     tensor = as_tensor(x)
     return full(tensor.shape, fill_value, dtype or tensor.dtype)
 
 
+@public
 def zeros_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """Zeros with the shape and element type of `x`."""
     return full_like(x, False, dtype)
 
 
+@public
 def ones_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """Ones with the shape and element type of `x`."""
     return full_like(x, True, dtype)
 
 
+@public
 def empty_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor like `x` whose content does not matter: zeros here."""
     return zeros_like(x, dtype)
 
 
+@public
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None) -> Tensor:
     """`start, start + step, …` below `stop`; with one argument from 0 up to it.
 
@@ -89,6 +99,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
     return Tensor(np.arange(first, first + step * count, step, dtype=target.numpy)[:count])
 
 
+@public
 def linspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None
 ) -> Tensor:
@@ -99,6 +110,7 @@ def linspace(
     )
 
 
+@public
 def eye(
     n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = dtypes.DEFAULT_FLOAT
 ) -> Tensor:
@@ -106,6 +118,7 @@ def eye(
     return Tensor(np.eye(n, m, k, dtype=dtypes.as_dtype(dtype).numpy))
 
 
+@public
 def identity(n: int, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
     """The identity matrix."""
     return eye(n, dtype=dtype)
@@ -119,6 +132,7 @@ def tri_mask(x: Tensor, k: int) -> Tensor:
     return cast(Tensor, columns <= rows + k)
 
 
+@public
 def meshgrid(*vectors: TensorLike, indexing: str = "xy") -> list[Tensor]:
     """Coordinate tensors from coordinate vectors."""
     tensors = [as_tensor(v) for v in vectors]

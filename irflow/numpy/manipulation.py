@@ -10,44 +10,49 @@ from irflow import dtypes, ops
 from irflow.dims import Size
 from irflow.dtypes import DTypeLike
 from irflow.errors import ShapeError, UsageError
-from irflow.frontend.tensor import (
-    Tensor,
-    TensorLike,
-    as_tensor,
+from irflow.frontend.boundary import public
+from irflow.frontend.promotion import (
     broadcast_shapes,
     normalize_axes,
     normalize_axis,
     promote_all,
 )
-from irflow.location import user_location
+from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
 from irflow.numpy.creation import sequence, tri_mask
+from irflow.numpy.elementwise import where
 
 
+@public
 def reshape(x: TensorLike, shape: Any) -> Tensor:
     """The same elements under another shape; one size may be -1."""
     return as_tensor(x).reshape(tuple(sequence(shape)))
 
 
+@public
 def ravel(x: TensorLike) -> Tensor:
     """All elements along one axis."""
     return as_tensor(x).reshape(-1)
 
 
+@public
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """The axes in another order, reversed by default."""
     return as_tensor(x).transpose(*(axes or ()))
 
 
+@public
 def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
     """The array API standard's name of `transpose`."""
     return transpose(x, axes)
 
 
+@public
 def matrix_transpose(x: TensorLike) -> Tensor:
     """The last two axes exchanged."""
     return as_tensor(x).mT
 
 
+@public
 def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
     tensor = as_tensor(x)
@@ -57,6 +62,7 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     return tensor.transpose(order)
 
 
+@public
 def moveaxis(
     x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Tensor:
@@ -65,15 +71,14 @@ def moveaxis(
     start = normalize_axes(sequence(source), tensor.ndim)
     end = normalize_axes(sequence(destination), tensor.ndim)
     if len(start) != len(end):
-        raise UsageError(
-            "moveaxis: as many destinations as sources are needed", location=user_location()
-        )
+        raise UsageError("moveaxis: as many destinations as sources are needed")
     order = [axis for axis in range(tensor.ndim) if axis not in start]
     for position, axis in sorted(zip(end, start, strict=True)):
         order.insert(position, axis)
     return tensor.transpose(order)
 
 
+@public
 def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
     """New axes of size 1 at the given positions of the result."""
     tensor = as_tensor(x)
@@ -85,6 +90,7 @@ def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
     )
 
 
+@public
 def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
     """Without axes of size 1: those named, or all.
 
@@ -101,18 +107,19 @@ def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
             raise ShapeError(
                 "squeeze: the axis has not size 1",
                 facts=[("operand", tensor.type, f"axis {i} = {tensor.shape[i]}")],
-                location=user_location(),
             )
     return cast(
         Tensor, ops.reshape(tensor, tuple(s for i, s in enumerate(tensor.shape) if i not in drop))
     )
 
 
+@public
 def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
     """`x` repeated to `shape`, axes aligned at the end."""
     return cast(Tensor, ops.broadcast_to(as_tensor(x), tuple(sequence(shape))))
 
 
+@public
 def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
     """All arrays repeated to their common shape."""
     tensors = [as_tensor(x) for x in arrays]
@@ -120,6 +127,7 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
     return [cast(Tensor, ops.broadcast_to(t, shape)) for t in tensors]
 
 
+@public
 def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     """Arrays joined along an axis; all other sizes agree. With `axis=None` the flattened arrays."""
     tensors = promote_all([as_tensor(x) for x in arrays])
@@ -131,12 +139,14 @@ def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
 concat = concatenate
 
 
+@public
 def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis."""
     tensors = promote_all([as_tensor(x) for x in arrays])
     return cast(Tensor, ops.stack(tensors, normalize_axis(axis, tensors[0].ndim + 1)))
 
 
+@public
 def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Parts along an axis: that many equal ones, or cut at the given positions."""
     tensor = as_tensor(x)
@@ -149,11 +159,13 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
     return [cast(Tensor, ops.slice_axis(tensor, at, low, max(low, high))) for low, high in bounds]
 
 
+@public
 def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
     """The order of the elements reversed along axes, along all by default."""
     return cast(Tensor, ops.flip(as_tensor(x), axis))
 
 
+@public
 def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
     """Elements moved by `shift` along an axis; those that fall off come in at the other end."""
     tensor = as_tensor(x)
@@ -166,6 +178,7 @@ def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
     return concatenate([tail, ops.slice_axis(tensor, at, 0, cut)], at) if cut else tensor
 
 
+@public
 def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
     """The whole array repeated along each axis."""
     tensor = as_tensor(x)
@@ -175,6 +188,7 @@ def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
     return cast(Tensor, ops.tile(tensor, [1] * (rank - len(counts)) + counts))
 
 
+@public
 def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
     """Each element repeated along an axis, in place."""
     tensor = as_tensor(x)
@@ -183,12 +197,14 @@ def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
     return cast(Tensor, ops.repeat(tensor, repeats, normalize_axis(axis, tensor.ndim)))
 
 
+@public
 def pad(
     x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike = 0
 ) -> Tensor:
     """More elements before and after each axis.
 
     Args:
+        x: any tensor.
         pad_width: `[[before, after], …]` for each axis, one such pair for all, or one number.
         mode: `"constant"`, `"edge"` or `"reflect"`.
         constant_values: the fill value of the constant mode.
@@ -204,7 +220,6 @@ def pad(
         raise UsageError(
             f"pad: mode {mode!r}",
             facts=[("known", "constant, edge, reflect")],
-            location=user_location(),
         )
     for axis, (before, after) in enumerate(pairs):
         tensor = _pad_axis(tensor, axis, before, after, mode)
@@ -233,6 +248,7 @@ def _pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tenso
     return concatenate(parts, axis)
 
 
+@public
 def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     """Elements along an axis by position; negative positions count from the end."""
     tensor = as_tensor(x)
@@ -241,6 +257,7 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     return cast(Tensor, ops.take(tensor, as_tensor(indices), normalize_axis(axis, tensor.ndim)))
 
 
+@public
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
     """One element a position along an axis, picked by an index tensor of the same rank."""
     tensor = as_tensor(x)
@@ -249,12 +266,14 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tenso
     )
 
 
+@public
 def tril(x: TensorLike, k: int = 0) -> Tensor:
     """The lower triangle of the last two axes, zeros above the `k`-th diagonal."""
     tensor = as_tensor(x)
     return _masked(tensor, tri_mask(tensor, k))
 
 
+@public
 def triu(x: TensorLike, k: int = 0) -> Tensor:
     """The upper triangle of the last two axes, zeros below the `k`-th diagonal."""
     tensor = as_tensor(x)
@@ -262,26 +281,28 @@ def triu(x: TensorLike, k: int = 0) -> Tensor:
 
 
 def _masked(x: Tensor, mask: Tensor) -> Tensor:
-    from irflow.numpy.elementwise import where
-
     return where(mask, x, as_tensor(False).astype(x.dtype))
 
 
+@public
 def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
     """The elements in another type."""
     return as_tensor(x).astype(dtype)
 
 
+@public
 def shape(x: TensorLike) -> tuple[Size, ...]:
     """The sizes of the axes."""
     return as_tensor(x).shape
 
 
+@public
 def ndim(x: TensorLike) -> int:
     """The number of axes."""
     return as_tensor(x).ndim
 
 
+@public
 def result_type(*arrays: Any) -> dtypes.DType:
     """The element type that arrays and types promote to."""
     found = [

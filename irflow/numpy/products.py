@@ -8,9 +8,12 @@ from typing import Any, cast
 from irflow import dims, ops
 from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
+from irflow.frontend.boundary import public
 from irflow.frontend.products import matmul
-from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, normalize_axes, promote_all
-from irflow.location import user_location
+from irflow.frontend.promotion import normalize_axes, promote_all
+from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
+from irflow.numpy.creation import arange
+from irflow.numpy.manipulation import moveaxis
 
 __all__ = [
     "dot",
@@ -25,6 +28,7 @@ __all__ = [
 ]
 
 
+@public
 def dot_general(
     x: TensorLike,
     y: TensorLike,
@@ -34,7 +38,8 @@ def dot_general(
     """A product summed over pairs of axes, done side by side along other pairs.
 
     Args:
-        x, y: tensors of any rank.
+        x: a tensor of any rank.
+        y: another.
         contract: the axes of `x` and of `y` to sum over, pairwise.
         batch: the axes of `x` and of `y` that run along together.
 
@@ -52,7 +57,6 @@ def dot_general(
                     ("left", a.type, f"axis {i} = {a.shape[i]}"),
                     ("right", b.type, f"axis {j} = {b.shape[j]}"),
                 ],
-                location=user_location(),
             )
     fa = tuple(i for i in range(a.ndim) if i not in ca + ba)
     fb = tuple(i for i in range(b.ndim) if i not in cb + bb)
@@ -72,8 +76,9 @@ def _grouped(x: Tensor, batch: Sequence[int], rows: Sequence[int], columns: Sequ
     return ops.reshape(moved, (*leading, size(rows), size(columns)))
 
 
+@public
 def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Tensor:
-    """`numpy.tensordot`: summed over the last axes of `x` and first of `y`, or over pairs of axes."""
+    """`numpy.tensordot`: over the last axes of `x` and first of `y`, or over pairs of axes."""
     a, b = as_tensor(x), as_tensor(y)
     if isinstance(axes, int):
         pairs: Any = (range(a.ndim - axes, a.ndim), range(axes))
@@ -82,40 +87,46 @@ def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Tensor:
     return dot_general(a, b, pairs)
 
 
+@public
 def outer(x: TensorLike, y: TensorLike) -> Tensor:
     """All products of an element of `x` and one of `y`, both flattened: `[x.size, y.size]`."""
     a, b = as_tensor(x).reshape(-1), as_tensor(y).reshape(-1)
-    return a.reshape(a.shape[0], 1) * b
+    return cast(Tensor, a.reshape(a.shape[0], 1) * b)
 
 
+@public
 def inner(x: TensorLike, y: TensorLike) -> Tensor:
     """Summed over the last axes of both."""
     a, b = as_tensor(x), as_tensor(y)
     return a * b if not a.ndim or not b.ndim else dot_general(a, b, ((-1,), (-1,)))
 
 
+@public
 def dot(x: TensorLike, y: TensorLike) -> Tensor:
-    """`numpy.dot`: products of scalars, of vectors, of matrices; the second to last axis of `y` for more."""
+    """`numpy.dot`: the last axis of `x` with the only, or the second to last, axis of `y`."""
     a, b = as_tensor(x), as_tensor(y)
     if not a.ndim or not b.ndim:
         return cast(Tensor, a * b)
     return dot_general(a, b, ((-1,), (-2 if b.ndim > 1 else -1,)))
 
 
+@public
 def vdot(x: TensorLike, y: TensorLike) -> Tensor:
     """The dot product of two tensors flattened."""
     return dot(as_tensor(x).reshape(-1), as_tensor(y).reshape(-1))
 
 
+@public
 def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
     """The sum of products along one axis, the others broadcast."""
     return cast(Tensor, as_tensor(x) * y).sum(axis)
 
 
+@public
 def einsum(equation: str, *operands: TensorLike) -> Tensor:
     """Einstein's summation: `"ij,jk->ik"` is a matrix product.
 
-    Operands are combined from left to right; each step sums what no later operand and not the result needs.
+    Operands are combined from left to right; each step sums what nothing later needs.
 
     Raises:
         UsageError: the equation does not fit the operands.
@@ -176,9 +187,6 @@ def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
 
 def _diagonal(x: Tensor, labels: str) -> tuple[Tensor, str]:
     """One axis a label: repeated labels take the diagonal."""
-    from irflow.numpy.creation import arange
-    from irflow.numpy.manipulation import moveaxis
-
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
             i = labels.index(label)

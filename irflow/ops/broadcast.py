@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Broadcast(Op):
     """Repeat along new or size-1 axes: input axis `i` becomes output axis `axes[i]`.
 
-    `axes` ascends. Each input size equals the output size there, or is 1. Gradient: the sum over the repeats.
+    `axes` ascends. Each input size equals the output size there, or is 1. Gradient: the sum over
+    the repeats.
     """
 
     shape: tuple[Size, ...]
@@ -168,9 +169,8 @@ def reshape_index(
     i = j = 0
     while i < len(outer) or j < len(inner):
         start_i, start_j = i, j
-        left, right = 1, 1
-        i, left = _take(outer, i, left)
-        j, right = _take(inner, j, right)
+        i, left = _take(outer, i, 1)
+        j, right = _take(inner, j, 1)
         while left != right:
             if j < len(inner) and (i >= len(outer) or _is_smaller(right, left)):
                 j, right = _take(inner, j, right)
@@ -223,9 +223,10 @@ def _regroup(
 class Reduce(Op):
     """Combine all elements along `axes` by an associative row; the axes are dropped.
 
-    `add`, `multiply`, `maximum`, `minimum`, logical and bitwise rows. Over an empty axis the result is the
-    row's identity. 16-bit floats are accumulated in f32. Gradient of maximum and minimum: shared evenly
-    among ties. Gradient of multiply: exact to first order also where factors are zero.
+    `add`, `multiply`, `maximum`, `minimum`, logical and bitwise rows. Over an empty axis the result
+    is the row's identity. 16-bit floats are accumulated in f32. Gradient of maximum and minimum:
+    shared evenly among ties. Gradient of multiply: exact to first order also where factors are
+    zero.
     """
 
     row: Scalar

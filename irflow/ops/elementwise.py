@@ -90,9 +90,7 @@ def row_inputs(
     arrays = [
         generator.uniform(low, high, shape).astype(dtype.numpy)
         if dtype.is_inexact
-        else generator.integers(
-            max(0 if dtype.kind != "int" else -5, -5), 2 if dtype.kind == "bool" else 6, shape
-        ).astype(dtype.numpy)
+        else generator.integers(*_integer_range(low, high, dtype), shape).astype(dtype.numpy)
         for low, high in row.domain
     ]
     if row.selects:
@@ -100,9 +98,19 @@ def row_inputs(
     return tuple(arrays)
 
 
+def _integer_range(low: float, high: float, dtype: DType) -> tuple[int, int]:
+    """Where integer samples come from: smoothness does not matter, but a domain from 0 on does."""
+    if dtype.kind == "bool":
+        return 0, 2
+    is_negative = dtype.kind == "int" and low != 0
+    return min(-5, int(low)) if is_negative else 0, max(6, int(high) + 1)
+
+
 @register("convert")
 class Convert(Op):
-    """Another element type. Floats to integers truncate and saturate, NaN becomes 0; to bool: `x != 0`.
+    """Another element type.
+
+    Floats to integers truncate and saturate, NaN becomes 0; to bool: `x != 0`.
 
     Gradient: converted back between floats; zero through integers and bools.
     """
@@ -155,7 +163,7 @@ class Convert(Op):
 
 
 def _saturate(x: np.ndarray, dtype: DType) -> np.ndarray:
-    limits = np.iinfo(dtype.numpy)
+    limits = np.iinfo(dtype.numpy.str)
     wide = np.trunc(np.nan_to_num(x.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf))
     inside = np.where((wide > float(limits.min)) & (wide < float(limits.max)), wide, 0.0)
     result = inside.astype(dtype.numpy)

@@ -1,7 +1,7 @@
 """Things that ops can be applied to: a common face for graph values and for the user's tensors.
 
-Gradient rules, composites and the array namespace are written against `GraphOperand`. A `Handle` emits nodes
-through a builder; the frontend's `Tensor` runs an op at once or traces it.
+Gradient rules, composites and the array namespace are written against `GraphOperand`. A `Handle`
+emits nodes through a builder; the frontend's `Tensor` runs an op at once or traces it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class GraphOperand(Operand):
         return scalar.emit(Broadcast(tuple(shape), ()), [scalar])[0] if shape else scalar
 
     def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Self:
-        """One elementwise node; Python numbers take the dtype and shape of the operand beside them."""
+        """One elementwise node; Python numbers take the type of the operand beside them."""
         like = next((o for o in operands[row.selects :] if isinstance(o, GraphOperand)), self)
         tensors = [o if isinstance(o, GraphOperand) else like.full(o, like.shape) for o in operands]
         return self.emit(Elementwise(row), tensors)[0]
@@ -86,7 +86,7 @@ class Handle(GraphOperand):
 
     def emit(
         self, op: Op, operands: Sequence[Handle], regions: Sequence[Graph] = ()
-    ) -> tuple[Handle, ...]:  # type: ignore[override]
+    ) -> tuple[Handle, ...]:
         values = self.builder.emit(op, [operand.value for operand in operands], regions)
         return tuple(Handle(self.builder, value) for value in values)
 

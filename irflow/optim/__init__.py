@@ -1,6 +1,7 @@
-"""Optimisers as pure updates: `state = o.init(params)`, then `params, state = o.update(grads, state, params)`.
+"""Optimisers as pure updates of nested structures of tensors, so that jit can take one in.
 
-Parameters, gradients and state are nested structures of tensors, so an update can be part of a jitted training step.
+state = optimizer.init(params)
+params, state = optimizer.update(grads, state, params)
 """
 
 from irflow.optim.adam import Adam, AdamState

@@ -1,15 +1,13 @@
-"""Adam (Kingma and Ba, 2015), with decoupled weight decay (Loshchilov and Hutter, 2019) on request."""
+"""Adam (Kingma and Ba, 2015), with weight decay (Loshchilov and Hutter, 2019) on request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple, cast
 
 from irflow import tree
 from irflow.frontend.tensor import Tensor, apply_row, as_tensor
-from irflow.optim.optimizer import LearningRate, Optimizer, zeros_like
+from irflow.optim.optimizer import LearningRate, Optimizer, first_step, zeros_like
 from irflow.scalars import find
 from irflow.tree import Tree
 
@@ -32,7 +30,7 @@ class Adam(Optimizer):
         learning_rate: a number, a tensor or a schedule.
         beta_1, beta_2: decay of the moments.
         epsilon: keeps the quotient finite.
-        weight_decay: with a value above 0, `p -= rate * weight_decay * p` besides.
+        weight_decay: with a value above 0, `p -= rate * weight_decay * p` first.
     """
 
     learning_rate: LearningRate = 0.001
@@ -42,28 +40,28 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
 
     def init(self, params: Tree) -> AdamState:
-        return AdamState(Tensor(np.zeros((), np.int32)), zeros_like(params), zeros_like(params))
+        return AdamState(first_step(), zeros_like(params), zeros_like(params))
 
     def update(self, grads: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
-        rate = self.rate(as_tensor(state.step))
-        step = as_tensor(state.step) + 1
+        step = as_tensor(state.step)
+        following = step + 1
         mean = tree.map_leaves(lambda m, g: m + (g - m) * (1 - self.beta_1), state.mean, grads)
         square = tree.map_leaves(
             lambda v, g: v + (g * g - v) * (1 - self.beta_2), state.square, grads
         )
-        scale = self._correction(step) * rate
+        scales: dict[Any, Tensor] = {}  # one for each element type, as all leaves share it
 
         def move(p: Any, m: Any, v: Any) -> Any:
-            if self.weight_decay:
-                p = p - rate * self.weight_decay * p
+            dtype = as_tensor(p).dtype
+            if dtype not in scales:
+                scales[dtype] = self.rate(step, dtype) * self._correction(following.astype(dtype))
             root = apply_row(find("sqrt"), (v,))
-            return p - m * scale.astype(p.dtype) / (root + self.epsilon)
+            return self.decayed(p, step) - m * scales[dtype] / (root + self.epsilon)
 
-        return tree.map_leaves(move, params, mean, square), AdamState(step, mean, square)
+        return tree.map_leaves(move, params, mean, square), AdamState(following, mean, square)
 
-    def _correction(self, step: Tensor) -> Tensor:
-        """`sqrt(1 - beta_2^t) / (1 - beta_1^t)` as an f32 scalar."""
-        t = step.astype("f32")
+    def _correction(self, t: Tensor) -> Tensor:
+        """`sqrt(1 - beta_2^t) / (1 - beta_1^t)` in the element type of `t`."""
         power, sqrt = find("power"), find("sqrt")
         second = 1 - apply_row(power, (self.beta_2, t))
-        return apply_row(sqrt, (second,)) / (1 - apply_row(power, (self.beta_1, t)))
+        return cast(Tensor, apply_row(sqrt, (second,)) / (1 - apply_row(power, (self.beta_1, t))))

@@ -6,18 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from irflow import tree
+from irflow.dtypes import DType
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.tree import Tree
 
 LearningRate = float | Tensor | Callable[[Tensor], Any]
-"""A number, a scalar tensor, or a schedule: a function of the step count (an i32 scalar, 0 at first)."""
+"""A number, a scalar tensor, or a schedule: a function of the step count, an i32 from 0 on."""
 
 
 class Optimizer(ABC):
     """The base of the optimisers."""
 
     learning_rate: LearningRate
+    weight_decay: float
 
     @abstractmethod
     def init(self, params: Tree) -> Any:
@@ -39,9 +43,22 @@ class Optimizer(ABC):
             TreeError: the structures of `grads` and `params` differ.
         """
 
-    def rate(self, step: Tensor) -> Any:
-        """The learning rate at a step."""
-        return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+    def rate(self, step: Tensor, dtype: DType) -> Any:
+        """The learning rate at a step, for parameters of an element type."""
+        value = self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+        return value if isinstance(value, float) else as_tensor(value).astype(dtype)
+
+    def decayed(self, parameter: Any, step: Tensor) -> Any:
+        """A parameter after weight decay, which comes before the step proper."""
+        if not self.weight_decay:
+            return parameter
+        rate = self.rate(step, as_tensor(parameter).dtype)
+        return parameter - parameter * self.weight_decay * rate
+
+
+def first_step() -> Tensor:
+    """The step count before the first step."""
+    return Tensor(np.zeros((), np.int32))
 
 
 def zeros_like(params: Tree) -> Tree:

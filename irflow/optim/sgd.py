@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from irflow import tree
 from irflow.frontend.tensor import Tensor, as_tensor
-from irflow.optim.optimizer import LearningRate, Optimizer, zeros_like
+from irflow.optim.optimizer import LearningRate, Optimizer, first_step, zeros_like
 from irflow.tree import Tree
 
 
@@ -22,7 +20,7 @@ class SgdState(NamedTuple):
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """`v = momentum * v - rate * g`, `p = p + v`; with Nesterov `p = p + momentum * v - rate * g`.
+    """`v = momentum * v - rate * g`, `p += v`; with Nesterov `p += momentum * v - rate * g`.
 
     As in Keras: the velocity holds the learning rate of its time.
 
@@ -30,7 +28,7 @@ class SGD(Optimizer):
         learning_rate: a number, a tensor or a schedule.
         momentum: between 0 and 1.
         nesterov: whether to look ahead along the velocity.
-        weight_decay: adds `weight_decay * p` to the gradient.
+        weight_decay: with a value above 0, `p -= rate * weight_decay * p` first.
     """
 
     learning_rate: LearningRate = 0.01
@@ -39,19 +37,22 @@ class SGD(Optimizer):
     weight_decay: float = 0.0
 
     def init(self, params: Tree) -> SgdState:
-        velocity = zeros_like(params) if self.momentum else None
-        return SgdState(Tensor(np.zeros((), np.int32)), velocity)
+        return SgdState(first_step(), zeros_like(params) if self.momentum else None)
 
     def update(self, grads: Tree, state: SgdState, params: Tree) -> tuple[Tree, SgdState]:
-        rate = self.rate(as_tensor(state.step))
-        if self.weight_decay:
-            grads = tree.map_leaves(lambda g, p: g + self.weight_decay * p, grads, params)
-        step = state.step + 1
+        step = as_tensor(state.step)
+
+        def slope(p: Any, g: Any) -> Any:
+            return self.rate(step, as_tensor(p).dtype) * g
+
+        slopes = tree.map_leaves(slope, params, grads)
         if not self.momentum:
-            return tree.map_leaves(lambda p, g: p - rate * g, params, grads), SgdState(step, None)
-        velocity = tree.map_leaves(lambda v, g: self.momentum * v - rate * g, state.velocity, grads)
+            moved = tree.map_leaves(lambda p, s: self.decayed(p, step) - s, params, slopes)
+            return moved, SgdState(step + 1, None)
+        velocity = tree.map_leaves(lambda v, s: self.momentum * v - s, state.velocity, slopes)
 
-        def move(p: Any, v: Any, g: Any) -> Any:
-            return p + self.momentum * v - rate * g if self.nesterov else p + v
+        def move(p: Any, v: Any, s: Any) -> Any:
+            change = self.momentum * v - s if self.nesterov else v
+            return self.decayed(p, step) + change
 
-        return tree.map_leaves(move, params, velocity, grads), SgdState(step, velocity)
+        return tree.map_leaves(move, params, velocity, slopes), SgdState(step + 1, velocity)

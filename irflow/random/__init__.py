@@ -4,8 +4,8 @@
     a, b = irf.random.split(key)
     irf.random.normal(a, (3, 4))
 
-A key is a tensor of two u32 words. Use each key once: split it, or fold a number in, to get more. The bits come from the
-counter-based generator Philox-4x32-10 (Salmon et al., 2011).
+A key is a tensor of two u32 words. Use each key once: split it, or fold a number in, to get more.
+The bits come from the counter-based generator Philox-4x32-10 (Salmon et al., 2011).
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import numpy as np
 from irflow import dims, dtypes, ops
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import UsageError
+from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
-from irflow.location import user_location
 from irflow.ops import distributions
 
 
+@public
 def key(seed: int) -> Tensor:
     """A key from a number of up to 64 bits."""
     if isinstance(seed, bool) or not -(2**63) <= int(seed) < 2**64:
-        raise UsageError(f"the seed {seed} does not fit in 64 bits", location=user_location())
+        raise UsageError(f"the seed {seed} does not fit in 64 bits")
     words = int(seed) % 2**64
     return Tensor(np.array([words & 0xFFFFFFFF, words >> 32], np.uint32))
 
@@ -35,23 +36,25 @@ def _checked(key: TensorLike) -> Tensor:
     if tensor.dtype is not dtypes.u32 or tensor.shape != (2,):
         raise UsageError(
             f"a random key has type u32[2], not {tensor.type}",
-            location=user_location(),
             hint="make one with irf.random.key(seed)",
         )
     return tensor
 
 
+@public
 def split(key: TensorLike, count: int = 2) -> tuple[Tensor, ...]:
     """`count` new keys, independent of each other and of `key`'s own numbers."""
     keys = cast(Tensor, distributions.split_key(_checked(key), count))
     return tuple(keys[i] for i in range(count))
 
 
+@public
 def fold_in(key: TensorLike, data: TensorLike) -> Tensor:
     """A new key from a key and a number, such as a step count."""
     return cast(Tensor, distributions.fold_in(_checked(key), as_tensor(data).astype("u32")))
 
 
+@public
 def bits(key: TensorLike, shape: Any = ()) -> Tensor:
     """Uniform u32 numbers."""
     return cast(Tensor, ops.random_bits(_checked(key), _shape(shape)))
@@ -61,6 +64,7 @@ def _draw(key: TensorLike, shape: Any, dtype: DType) -> Tensor:
     return bits(key, distributions.bits_shape(_shape(shape), dtype))
 
 
+@public
 def uniform(
     key: TensorLike,
     shape: Any = (),
@@ -74,12 +78,14 @@ def uniform(
     return unit if (low, high) == (0.0, 1.0) else cast(Tensor, unit * (high - low) + low)
 
 
+@public
 def normal(key: TensorLike, shape: Any = (), dtype: DTypeLike = dtypes.f32) -> Tensor:
     """Numbers of the standard normal distribution."""
     target = dtypes.as_dtype(dtype)
     return cast(Tensor, distributions.normal(_draw(key, shape, target), target))
 
 
+@public
 def bernoulli(key: TensorLike, p: TensorLike = 0.5, shape: Any = ()) -> Tensor:
     """Booleans that are true with probability `p`: a number, or a tensor of the shape drawn."""
     if isinstance(p, (int, float)):
@@ -91,6 +97,7 @@ def bernoulli(key: TensorLike, p: TensorLike = 0.5, shape: Any = ()) -> Tensor:
     )
 
 
+@public
 def randint(
     key: TensorLike, low: int, high: int, shape: Any = (), dtype: DTypeLike = dtypes.i64
 ) -> Tensor:

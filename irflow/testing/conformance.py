@@ -80,6 +80,7 @@ class BackendConformance:
         """Give each test that takes cases one call a case; pytest asks for this."""
         tables: dict[str, Callable[[], Sequence[object]]] = {
             "sample": sample_cases,
+            "symbolic": lambda: [c for c in sample_cases() if c.sample.shapes is not None],
             "typed": dtype_cases,
             "gradient": lambda: GRADIENTS,
             "sharing": lambda: list(SHARING),
@@ -133,10 +134,9 @@ class BackendConformance:
         """Every sample of every op, with concrete sizes."""
         self.bench.check(sample.bound, sample.inputs, f"sample {sample}")
 
-    def test_symbolic_sample(self, sample: SampleCase) -> None:
+    def test_symbolic_sample(self, symbolic: SampleCase) -> None:
         """Every sample that is declared with symbolic sizes, compiled for all sizes."""
-        if sample.sample.shapes is not None:
-            self.bench.check(sample.declared, sample.inputs, f"symbolic sample {sample}")
+        self.bench.check(symbolic.declared, symbolic.inputs, f"symbolic sample {symbolic}")
 
     def test_dtype(self, typed: DTypeCase) -> None:
         """Every op in every element type that the backend claims."""
@@ -198,14 +198,19 @@ class BackendConformance:
     def test_random_graphs(self) -> None:
         """Random graphs over all ops, shrunk where one fails."""
         try:
-            from hypothesis import HealthCheck, given, note, settings
+            from hypothesis import HealthCheck, Phase, given, note, settings
             from hypothesis import strategies as st
         except ImportError:
             raise SkipTest("hypothesis is not installed") from None
         bench, slow = self.bench, list(HealthCheck)
+        phases = (Phase.generate, Phase.shrink)
 
         @settings(
-            max_examples=self.examples, deadline=None, database=None, suppress_health_check=slow
+            max_examples=self.examples,
+            deadline=None,
+            database=None,
+            phases=phases,
+            suppress_health_check=slow,
         )
         @given(recipes(), st.integers(0, 20), st.booleans())
         def run(recipe: Recipe, seed: int, special: bool) -> None:

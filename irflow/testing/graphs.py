@@ -19,6 +19,7 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.ops import Handle
 from irflow.testing.recipes import (
+    BASE,
     DTYPES,
     KINDS,
     LARGEST_BATCH,
@@ -70,15 +71,24 @@ def recipes(
     """
     from hypothesis import strategies as st
 
-    numbers = st.lists(st.integers(0, 15), min_size=NUMBERS, max_size=NUMBERS).map(tuple)
-    step = st.builds(Step, st.sampled_from(sorted(kinds or KINDS)), numbers)
-    given = st.builds(Input, st.sampled_from(list(dtypes)), st.sampled_from(list(shapes)))
+    # Few draws a step make few ways to shrink it, all of which are tried soon.
+    kind, number = st.sampled_from(sorted(kinds or KINDS)), st.integers(0, BASE**NUMBERS - 1)
+    step = st.tuples(kind, number).map(lambda drawn: Step(drawn[0], digits(drawn[1])))
+    types = [Input(dtype, shape) for dtype in dtypes for shape in shapes]
+    given = st.sampled_from(types)
+    # Lists are mostly short of their own accord; shrinking begins with the first, least size.
+    least = st.sampled_from((1, most_steps // 3 + 1, most_steps // 2 + 1))
     return st.builds(
         Recipe,
         st.lists(given, min_size=1, max_size=3).map(tuple),
-        st.lists(step, min_size=1, max_size=most_steps).map(tuple),
+        least.flatmap(lambda size: st.lists(step, min_size=size, max_size=most_steps)).map(tuple),
         st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple),
     )
+
+
+def digits(number: int) -> tuple[int, ...]:
+    """The numbers of a step, packed into one: the first is the lowest digit."""
+    return tuple(number // BASE**place % BASE for place in range(NUMBERS))
 
 
 def graphs(most_steps: int = 12) -> SearchStrategy[Graph]:

@@ -33,7 +33,8 @@ BATCH = dims.symbol("n")
 LARGEST_BATCH = 5
 MOST_ELEMENTS = 600
 MOST_AXES = 4
-NUMBERS = 4  # how many numbers a step has
+NUMBERS = 4  # how many numbers a step has,
+BASE = 16  # and how many values each
 
 
 class Unfit(Exception):
@@ -234,7 +235,7 @@ def random_recipe(generator: np.random.Generator, most_steps: int = 12) -> Recip
 
     inputs = [Input(choose(DTYPES[:6]), choose(SHAPES)) for _ in range(generator.integers(1, 4))]
     steps = [
-        Step(choose(kinds), tuple(int(i) for i in generator.integers(0, 16, NUMBERS)))
+        Step(choose(kinds), tuple(int(i) for i in generator.integers(0, BASE, NUMBERS)))
         for _ in range(generator.integers(1, most_steps + 1))
     ]
     outputs = tuple(int(i) for i in generator.integers(0, 8, generator.integers(1, 4)))

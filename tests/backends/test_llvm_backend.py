@@ -27,7 +27,7 @@ from irflow.transform.manager import PassManager
 from irflow_llvm import LlvmBackend, host_target
 from irflow_llvm.address import address, fast_address, slow_address
 from irflow_llvm.entry import Segment, segments
-from irflow_llvm.runtime import ALIGNMENT, LlvmExecutable, aligned_bytes
+from irflow_llvm.runtime import ALIGNMENT, KEPT_SIZES, LlvmExecutable, aligned_bytes
 from tests.irflow.lowering.build import build, dense, f32, normal
 from tests.irflow.lowering.test_program import SortRows
 
@@ -230,6 +230,13 @@ def test_the_arena_is_aligned() -> None:
 def test_the_fast_address_is_the_right_one() -> None:
     for array in (normal(3), normal(3, 4)[1:, ::2], np.zeros(()), np.zeros((0, 2))):
         assert fast_address(array) == slow_address(array)
+
+
+def test_memory_is_kept_for_some_sizes_only() -> None:
+    executable = compiled(build(lambda x: x * 2.0, f32(dims.symbol("n"))))
+    for size in range(1, 2 * KEPT_SIZES):
+        np.testing.assert_array_equal(executable([normal(size)])[0], 2 * normal(size))
+    assert len(executable._bindings) == KEPT_SIZES
 
 
 def test_host_steps_cut_the_native_code() -> None:

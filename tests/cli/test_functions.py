@@ -1,5 +1,6 @@
 """Functions of Python files as models."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def test_a_function_that_ends_the_program(irflow: Run, model: str) -> None:
         ("x = (1,\n", ["raised SyntaxError", "bad.py:1:    x = (1,"]),
         ("import no_such_module\n", ["ModuleNotFoundError", "bad.py:1, <module>"]),
         ("raise SystemExit\n", ["ended the program", "__main__"]),
-        ("def f(x): return object()\n", ["f returned object"]),
+        ("def f(x): return object()\n", ["TreeError: f returns something"]),
         ("x\0", ["raised "]),
     ],
 )
@@ -165,6 +166,22 @@ def test_files_that_do_not_run(irflow: Run, tmp_path: Path, source: str, texts: 
     for text in texts:
         assert text in done.err
     assert "irflow_model_bad" not in sys.modules or source.startswith("def")
+
+
+def test_the_command_itself_is_no_place_of_an_error(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("def f(x): return object()\n", "utf-8")
+    script = tmp_path / "command"
+    script.write_text("import sys\nfrom irflow.cli import main\nsys.exit(main())\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, script, "compile", f"{tmp_path}/bad.py:f", "--input", "x=f32[2]"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "TreeError: f returns something" in done.stderr
+    assert "sys.exit(main())" not in done.stderr
 
 
 def test_two_variables_of_one_name(irflow: Run, tmp_path: Path) -> None:

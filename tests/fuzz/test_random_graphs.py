@@ -20,7 +20,7 @@ IS_LONG = os.environ.get("IRFLOW_TEST") == "all"
 PARTS = 4
 EXAMPLES = (5000 if IS_LONG else 500) // PARTS
 GRADIENTS = 400 if IS_LONG else 60
-MOST_STEPS = 12 if IS_LONG else 7
+MOST_STEPS = 14
 PASSES = (
     "canonicalize",
     "fold",

@@ -146,10 +146,10 @@ def test_terms_are_the_documented_normal_form() -> None:
         ((), 3),
     )
     ((((atom, exponent),), coefficient),) = terms(n // 4)
-    assert (atom, exponent, coefficient) == (FloorDiv(n, 4), 1, 1)
-    assert terms(n % 4)[0][0][0][0] == Mod(n, 4)
-    assert terms(minimum(8, n))[0][0][0][0] == Min(n, 8)
-    assert terms(maximum(8, n))[0][0][0][0] == Max(n, 8)
+    assert (atom, exponent, coefficient) == (FloorDiv(terms(n), terms(4)), 1, 1)
+    assert terms(n % 4)[0][0][0][0] == Mod(terms(n), terms(4))
+    assert terms(minimum(8, n))[0][0][0][0] == Min(terms(n), terms(8))
+    assert terms(maximum(8, n))[0][0][0][0] == Max(terms(n), terms(8))
 
 
 def test_a_dim_is_immutable_and_survives_copying() -> None:
@@ -284,6 +284,8 @@ def test_bounds(size: Size, expected: tuple[int | None, int | None]) -> None:
         (lambda: n // 4 <= n, True),
         (lambda: n % 4 <= n, True),
         (lambda: n // 4 * 4 + n % 4 > n, False),
+        (lambda: n * ((m + 1) // 2) >= n, True),
+        (lambda: (n + m) % 4 >= n + m - (n + m) // 4 * 4, True),
     ],
 )
 def test_decided_comparisons(answer: Callable[[], bool], expected: bool) -> None:
@@ -525,6 +527,43 @@ def test_malformed_sizes(text: str, column: int, problem: str) -> None:
         parse_size(text, {})
     assert caught.value.summary.startswith(f"malformed size, column {column}: {problem}")
     assert ("text", text) in caught.value.facts
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "problem"),
+    [
+        ("n^99999999", 3, "exponent above 1000"),
+        ("(n^1000)^1000", 10, "exponent above 1000"),
+        ("n^600*n^600", 7, "exponent above 1000"),
+        ("(n + m)^1000", 9, "more than 256 terms"),
+        ("*".join(f"(a{i} + 1)" for i in range(60)), 73, "more than 256 terms"),
+        (" + ".join(f"a{i}" for i in range(300)), 1681, "more than 256 terms"),
+        ("(9^1000)^1000", 10, "a number of more than 1000 digits"),
+        (f"n*{'9' * 600}*{'9' * 600}", 604, "a number of more than 1000 digits"),
+        ("n" + "//m" * 65, 196, "more than 64 of //, %, min and max"),
+        ("min(n, " * 65 + "m" + ")" * 65, 449, "more than 64 of //, %, min and max"),
+    ],
+)
+def test_hostile_sizes_are_refused(text: str, column: int, problem: str) -> None:
+    with pytest.raises(TextError) as caught:
+        parse_size(text, {})
+    assert caught.value.summary == f"malformed size, column {column}: {problem}"
+
+
+def test_the_limits_of_a_size_can_be_reached() -> None:
+    assert terms(parse_size("n^1000", {}))[0][0][0][1] == 1000
+    assert len(terms(parse_size("(n + m)^127", {}))) == 128
+    assert len(terms(parse_size(" + ".join(f"a{i}" for i in range(256)), {}))) == 256
+    assert parse_size("9" * 1000, {}) == 10**1000 - 1
+    assert symbols(parse_size("n" + "//m" * 64, {})) == (Symbol("m"), Symbol("n"))
+
+
+def test_long_and_deep_sizes_are_left_to_plain_arithmetic() -> None:
+    high = parse_size("n^500*m^500 - n", {})
+    with pytest.raises(UndecidableSizeError):
+        high >= 0  # noqa: B015
+    choices = parse_size(" + ".join(f"min(a{i}, b{i})" for i in range(16)), {})
+    assert bounds(choices) == (16, None)
 
 
 @pytest.mark.parametrize(

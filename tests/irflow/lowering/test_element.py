@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 
 from irflow import dtypes, ops
+from irflow.ir.graph import Value
+from irflow.ir.op import Lowering, Op
 from irflow.ir.types import TensorType
-from irflow.loops import Alloc, For, Kernel, Load, Store
+from irflow.loops import Alloc, For, If, Kernel, Load, Store
 from irflow.loops.print import print_kernel
 from irflow.loops.walk import loads, statements
+from irflow.lowering.group import Group
+from irflow.lowering.nest import NestContext
 from irflow.ops import Handle
 from irflow.scalars import find
 from tests.irflow.lowering.build import NARROW, build, f32, fused, normal, run, the_kernel
@@ -160,7 +168,7 @@ def test_what_a_condition_guards_stays_behind_it() -> None:
         context.for_each([4], lambda index: context.store(0, index, context.at(value, [n])))
 
     context.if_(n < 8, guarded)
-    (branch,) = context.builder.finish().statements
+    branch = context.builder.finish().statements[-1]
     assert isinstance(branch, If)
     assert any(True for _ in loads(branch.then))
 
@@ -192,6 +200,7 @@ def test_a_reduction_in_an_operand_is_not_taken_for_that_of_the_op() -> None:
     x, y = normal(3, 8), normal(5, seed=1)
     (result,) = run(graph, [x, y], NARROW)
     np.testing.assert_allclose(result, x.sum(0) + y.sum(), rtol=1e-5)
+    assert "alloc sum" in print_kernel(the_kernel(graph, NARROW))
 
 
 def test_elementwise_groups_are_one_flat_loop() -> None:

@@ -35,6 +35,13 @@ def test_whole_vectors_and_shrinking_ones() -> None:
     assert text.count("f32 =") == 1
 
 
+def test_few_copies_of_the_body() -> None:
+    eight = Target("eight", vector_bytes=32, vector_registers=16)
+    text = print_kernel(vectorize(scaled(15), eight))
+    assert [text.count(f"f32x{lanes} =") for lanes in (8, 4, 2)] == [1, 1, 1]
+    assert "for i_rest in 1 {" in text
+
+
 def test_what_does_not_depend_on_the_lane_is_loaded_once() -> None:
     assert "broadcast(x[0], 4)" in print_kernel(vectorize(scaled(8), FOUR))
 

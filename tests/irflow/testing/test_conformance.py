@@ -94,7 +94,8 @@ def test_a_wrong_value_is_named_with_op_sample_dtype_and_element() -> None:
     assert "worst at      (1, 2)  (f32[4, 3]; 2 of 12 elements are wrong)" in text
     expected = np.tanh(TANH.inputs[0].astype(np.float64))[1, 2]
     assert f"expected      {expected}" in text
-    assert f"got           {np.tanh(TANH.inputs[0])[1, 2] + np.float32(1e-3)}" in text
+    got = np.tanh(TANH.inputs[0])[1, 2] + np.float32(1e-3)
+    assert f"got           {got!s}" in text
 
 
 def test_a_wrong_dtype_and_a_wrong_shape_are_found() -> None:
@@ -265,11 +266,9 @@ def test_an_unavailable_backend_is_skipped_with_its_reason() -> None:
 
 def test_the_random_graphs_find_a_wrong_op() -> None:
     def spoil(graph: Graph, arrays: Arrays, results: list[np.ndarray]) -> list[np.ndarray]:
-        reversals = [node.output for node in graph if node.op.name == "reverse"]
-        return [
-            np.array(r[::-1]) if v in reversals and r.ndim else r
-            for v, r in zip(graph.outputs, results, strict=True)
-        ]
+        if any(node.op.name == "reduce" for node in graph):
+            results[0] = np.logical_not(results[0]).astype(results[0].dtype)
+        return results
 
     with kit_for(spoil), pytest.raises(AssertionError, match="random graph"):
         KIT.test_random_graphs()

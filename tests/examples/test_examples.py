@@ -1,0 +1,89 @@
+"""The examples run, in a short form, and come out as they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    """What an example prints, run as a user does but for warnings, which are errors."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+    settings = {key: value for key, value in os.environ.items() if key != "IRFLOW_CHECK"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def number_after(label: str, printed: str) -> float:
+    found = re.search(rf"{label}\s*(-?[\d.]+)", printed)
+    assert found is not None, printed
+    return float(found[1])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_regression_comes_near_the_curve(backend: str) -> None:
+    printed = run("regression.py", "--steps", "1000", "--backend", backend)
+    assert number_after("error against the curve:", printed) < 0.1
+
+
+def test_regression_needs_its_steps() -> None:
+    assert number_after("error against the curve:", run("regression.py", "--steps", "5")) > 0.3
+
+
+def test_the_convolutional_network_learns_digits() -> None:
+    printed = run("cnn_digits.py", "--epochs", "3", "--backend", "llvm")
+    assert number_after("test accuracy:", printed) > 0.94
+
+
+@pytest.mark.slow
+def test_the_convolutional_network_comes_out_as_it_says() -> None:
+    assert number_after("test accuracy:", run("cnn_digits.py")) > 0.98
+
+
+def test_regression_comes_out_as_it_says() -> None:
+    assert number_after("error against the curve:", run("regression.py")) < 0.05
+
+
+@pytest.fixture(scope="module")
+def walk() -> dict[str, str]:
+    """The walk's sections by their number."""
+    parts = re.split(r"^=== (\d)\. .* ===$", run("internals/walk.py"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("1", "%1 = elementwise<tanh> %0 : f32[8, 3]"),
+        ("2", "matmul %18, %17 : f32[4, 3]"),
+        ("3", "cse: 20 -> 18 nodes; rules: merge_equal 2"),
+        ("3", "note: elementwise<multiply> f32[8, 3]"),
+        ("4", 'fusion<"reduce">'),
+        ("5", "square("),
+        ("6", "loss by interpreting the loops:  1.898736"),
+        ("7", "define "),
+        ("7", "lines of assembly"),
+        ("8", "irf.jit does all of this:        1.898736"),
+        ("9", "pass 'wrong' changed what @loss computes"),
+        ("9", "rule        square_is_doubling"),
+        ("9", "loss:    return inp.mean(error * error)"),
+    ],
+)
+def test_the_walk_shows_each_stage(walk: dict[str, str], number: str, expected: str) -> None:
+    assert expected in walk[number], walk[number]
+
+
+def test_the_walk_has_nine_sections(walk: dict[str, str]) -> None:
+    assert list(walk) == list("123456789")
+    assert all(len(text.strip().splitlines()) > 1 for text in walk.values())
+
+
+def test_the_walk_is_short() -> None:
+    source = (EXAMPLES / "internals" / "walk.py").read_text("utf-8")
+    assert len(source.splitlines()) <= 200
