@@ -3,9 +3,9 @@
     import irflow as irf
     import irflow.numpy as inp
 
-`irf.jit` compiles a Python function of tensors, `irf.grad` and `irf.value_and_grad` differentiate it.
-`irf.numpy`, `irf.nn`, `irf.random`, `irf.optim`, `irf.losses` and `irf.datasets` are loaded when they are
-first used.
+`irf.jit` compiles a Python function of tensors, `irf.grad` and `irf.value_and_grad` differentiate
+it. Everything is loaded when it is first used, so that `import irflow` and the command line start at
+once.
 """
 
 from __future__ import annotations
@@ -13,42 +13,45 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from irflow.dtypes import (
-    bf16,
-    bool_,
-    complex64,
-    complex128,
-    f16,
-    f32,
-    f64,
-    i8,
-    i16,
-    i32,
-    i64,
-    u8,
-    u16,
-    u32,
-    u64,
-)
-from irflow.errors import IrflowError
-from irflow.frontend import (
-    Tensor,
-    Variable,
-    asarray,
-    custom_vjp,
-    disable_jit,
-    grad,
-    jit,
-    jvp,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
-
 if TYPE_CHECKING:
     from irflow.compiler import use_backend
+    from irflow.dtypes import (
+        bf16,
+        bool_,
+        complex64,
+        complex128,
+        f16,
+        f32,
+        f64,
+        i8,
+        i16,
+        i32,
+        i64,
+        u8,
+        u16,
+        u32,
+        u64,
+    )
+    from irflow.errors import IrflowError
+    from irflow.frontend import (
+        Tensor,
+        Variable,
+        asarray,
+        custom_vjp,
+        disable_jit,
+        grad,
+        jit,
+        jvp,
+        stop_gradient,
+        value_and_grad,
+        vjp,
+    )
 
 __version__ = "0.1.0"
+
+_HOMES = {"IrflowError": "errors", "use_backend": "compiler"}
+_DTYPES = "bf16 bool_ complex64 complex128 f16 f32 f64 i8 i16 i32 i64 u8 u16 u32 u64".split()
+_NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
 
 __all__ = [
     "IrflowError",
@@ -81,13 +84,17 @@ __all__ = [
     "vjp",
 ]
 
-_NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
-
 
 def __getattr__(name: str) -> Any:
-    """Import a namespace when it is first used, so that `import irflow` stays light."""
+    """Load a public name, or a namespace such as `irf.nn`, when it is first used."""
     if name in _NAMESPACES:
         return importlib.import_module(f"irflow.{name}")
-    if name == "use_backend":
-        return importlib.import_module("irflow.compiler").use_backend
-    raise AttributeError(f"module 'irflow' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'irflow' has no attribute {name!r}")
+    home = "dtypes" if name in _DTYPES else _HOMES.get(name, "frontend")
+    found = globals()[name] = getattr(importlib.import_module(f"irflow.{home}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_NAMESPACES})

@@ -92,18 +92,26 @@ class Structure:
             return [tree]
         if tree is None:
             return [None] * self.leaf_count
-        parts = _children(tree)
-        if parts is None or parts[:2] != (self.kind, self.keys) or parts[3] is not self.factory:
+        keys, parts = self._parts_of(tree)
+        if keys != self.keys:
             raise TreeError(
                 f"another structure is expected at {path or 'the root'}",
                 facts=[("expected", self.describe()), ("given", flatten(tree)[1].describe())],
             )
-        rows = zip(self.keys, self.children, parts[2], strict=True)
+        rows = zip(self.keys, self.children, parts, strict=True)
         return [
             leaf
             for key, child, part in rows
             for leaf in child.leaves_of(part, path + self._step(key))
         ]
+
+    def _parts_of(self, tree: Tree) -> tuple[tuple[Any, ...] | None, Sequence[Tree]]:
+        """Keys and parts of a tree of the same kind; None for another kind."""
+        cls = type(tree)
+        kind, names = _classes.get(cls) or _describe(cls)
+        if kind != self.kind or (self.factory is not None and cls is not self.factory):
+            return None, ()
+        return _parts(kind, names, tree)
 
     def paths(self, prefix: str = "") -> list[str]:
         """A readable path for each leaf: `params['dense'][0].weight`."""
@@ -153,47 +161,48 @@ def flatten(tree: Tree) -> tuple[list[Leaf], Structure]:
 
 
 def _flatten(tree: Tree, leaves: list[Leaf]) -> Structure:
-    if tree is None:
-        return NONE
-    parts = _children(tree)
-    if parts is None:
+    cls = type(tree)
+    kind, names = _classes.get(cls) or _describe(cls)
+    if kind == "leaf":
         leaves.append(tree)
         return LEAF
-    kind, keys, values, factory = parts
-    return _structure(kind, keys, tuple([_flatten(value, leaves) for value in values]), factory)
+    if kind == "none":
+        return NONE
+    keys, parts = _parts(kind, names, tree)
+    children = tuple([_flatten(part, leaves) for part in parts])
+    return _structure(kind, keys, children, cls if kind in ("named", "dataclass") else None)
 
 
-def _children(tree: Tree) -> tuple[str, tuple[Any, ...], Sequence[Tree], type | None] | None:
-    cls = type(tree)
-    if cls is tuple or cls is list:
-        return cls.__name__, _positions(len(tree)), tree, None
-    known = _classes.get(cls)
-    if known is None:
-        known = _classes[cls] = _describe(cls)
-    kind, names = known
-    if kind == "leaf":
-        return None
+def _parts(kind: str, names: tuple[str, ...], tree: Tree) -> tuple[tuple[Any, ...], Sequence[Tree]]:
+    if kind in ("tuple", "list"):
+        return _positions(len(tree)), tree
     if kind == "dict":
         keys = _sorted_keys(tree)
-        return kind, keys, [tree[key] for key in keys], None
-    return kind, names, [getattr(tree, name) for name in names], cls
+        return keys, [tree[key] for key in keys]
+    return names, [getattr(tree, name) for name in names]
 
 
 # The kind of structure that an instance of a class is, with the names of its parts.
-_classes: dict[type, tuple[str, tuple[str, ...]]] = {}
+_classes: dict[type, tuple[str, tuple[str, ...]]] = {
+    tuple: ("tuple", ()),
+    list: ("list", ()),
+    type(None): ("none", ()),
+}
 
 
 def _describe(cls: type) -> tuple[str, tuple[str, ...]]:
-    if issubclass(cls, dict):
-        return "dict", ()
-    if issubclass(cls, tuple):
-        names = getattr(cls, "_fields", None)
-        return ("leaf", ()) if names is None else ("named", tuple(names))
+    """Find out about a class and enter it in the table."""
+    found: tuple[str, tuple[str, ...]] = ("leaf", ())
     # A dataclass may be an array, or marked as a leaf.
     is_leaf = hasattr(cls, "__array__") or getattr(cls, "__tree_leaf__", False)
-    if not dataclasses.is_dataclass(cls) or is_leaf:
-        return "leaf", ()
-    return "dataclass", tuple(field.name for field in dataclasses.fields(cls) if field.init)
+    if issubclass(cls, dict):
+        found = ("dict", ())
+    elif issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        found = ("named", tuple(cls._fields))
+    elif dataclasses.is_dataclass(cls) and not is_leaf:
+        found = ("dataclass", tuple(field.name for field in dataclasses.fields(cls) if field.init))
+    _classes[cls] = found
+    return found
 
 
 @cache

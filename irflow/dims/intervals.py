@@ -40,7 +40,7 @@ from irflow.dims.polynomials import (
 # Sharpening multiplies out and branches, so what is long, high or deep is left as it is.
 _SHARPEN_TERMS = 8
 _SHARPEN_DEGREE = 6
-_SHARPEN_DEPTH = 6
+_SHARPEN_DEPTH = 4
 _RELAX_TERMS = 32
 
 

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from irflow import compiler, log, tree
 from irflow.compiler.config import selected_name
 from irflow.errors import UsageError
@@ -136,7 +138,7 @@ class JitFunction:
     # ------------------------------------------------------------------------------ inside
 
     def _tensor(self, leaf: Any, position: int, structure: tree.Structure) -> Tensor:
-        if _is_tensor(leaf):
+        if type(leaf) is np.ndarray or _is_tensor(leaf):
             return as_tensor(leaf)
         hint = self.parameters.hints(structure)[position]
         raise UsageError(

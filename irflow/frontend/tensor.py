@@ -514,7 +514,11 @@ def _ready(operand: TensorLike, tensor: Tensor, dtype: DType, shape: tuple[Size,
             tensor = Tensor(literal(operand, dtype))
         else:
             tensor = ops.convert(tensor, dtype)
-    return tensor if tensor.shape == shape else cast(Tensor, ops.broadcast_to(tensor, shape))
+    if tensor.shape == shape:
+        return tensor
+    if current_trace() is None and not eager.is_compiled():  # the same without making an op
+        return Tensor(np.broadcast_to(tensor.data, cast(tuple[int, ...], shape)))
+    return cast(Tensor, ops.broadcast_to(tensor, shape))
 
 
 def literal(value: complex, dtype: DType) -> np.ndarray:

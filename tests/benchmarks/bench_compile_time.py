@@ -53,7 +53,8 @@ def import_seconds(statement: str) -> float:
 def bench_import():
     numpy_time = import_seconds("import numpy")
     rows = [["numpy", numpy_time * 1e3, 0.0]]
-    for name in ("irflow", "irflow.numpy, irflow.nn, irflow.optim"):
+    names = ("irflow", "irflow.frontend", "irflow.numpy, irflow.nn, irflow.optim")
+    for name in names:
         total = import_seconds(f"import numpy; import {name}")
         rows.append([name, total * 1e3, (total - numpy_time) * 1e3])
     show("import", ["module", "ms", "ms over numpy"], rows)

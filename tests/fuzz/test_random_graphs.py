@@ -21,17 +21,14 @@ PARTS = 4
 EXAMPLES = (5000 if IS_LONG else 500) // PARTS
 GRADIENTS = 400 if IS_LONG else 60
 MOST_STEPS = 14
-PASSES = (
-    "canonicalize",
-    "fold",
+PASSES = [
+    *(
+        n
+        for n, e in plugins.entries(plugins.PASSES).items()
+        if e.distribution.startswith("irflow ")
+    ),
     "fold{limit=4}",
-    "cse",
-    "dce",
-    "simplify",
-    "fuse",
-    "decompose",
-    "inline",
-)
+]
 SEEDS = st.integers(0, 19)
 
 
@@ -41,7 +38,7 @@ def pipelines() -> st.SearchStrategy[str]:
     repeated = st.builds(
         "{},fixpoint({}){{max=3}}".format,
         st.sampled_from(PASSES),
-        st.lists(st.sampled_from(PASSES[:6]), min_size=1, max_size=3).map(",".join),
+        st.lists(st.sampled_from(PASSES), min_size=1, max_size=3).map(",".join),
     )
     return names | repeated
 
