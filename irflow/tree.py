@@ -146,7 +146,7 @@ LEAF = Structure("leaf")
 NONE = Structure("none")
 
 # The same object for equal structures, so that a comparison is one of identity.
-_structure = lru_cache(maxsize=4096)(Structure)
+_structure: Callable[..., Structure] = lru_cache(maxsize=4096)(Structure)
 
 
 def flatten(tree: Tree) -> tuple[list[Leaf], Structure]:

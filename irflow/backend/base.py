@@ -96,7 +96,8 @@ class Executable(ABC):
         if kind == "graph":
             return str(self.graph)
         raise UnsupportedError(
-            f"this executable has no listing {kind!r}", facts=[("available", ", ".join(self.listings))]
+            f"this executable has no listing {kind!r}",
+            facts=[("available", ", ".join(self.listings))],
         )
 
     @property
@@ -151,7 +152,9 @@ def require_supported(backend: Backend, graph: Graph) -> None:
         raise UnsupportedError(f"backend {backend.name}: no dynamic sizes (here {sizes})")
     for value in graph.inputs:
         if value.type.dtype not in abilities.dtypes:
-            raise UnsupportedError(f"backend {backend.name}: no {value.type.dtype} (input {value.hint})")
+            raise UnsupportedError(
+                f"backend {backend.name}: no {value.type.dtype} (input {value.hint})"
+            )
     for node in graph:
         if not abilities.has(node) and not backend.claims(node):
             raise UnsupportedError(
@@ -161,6 +164,9 @@ def require_supported(backend: Backend, graph: Graph) -> None:
             )
         for value in node.outputs:
             if value.type.dtype not in abilities.dtypes:
-                raise UnsupportedError(f"backend {backend.name}: {node.op.name} makes {value.type}", location=node.location)
+                raise UnsupportedError(
+                    f"backend {backend.name}: {node.op.name} makes {value.type}",
+                    location=node.location,
+                )
         for region in node.regions:
             require_supported(backend, region)

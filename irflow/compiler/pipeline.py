@@ -86,7 +86,9 @@ def lower(
     """
     chosen = backend if isinstance(backend, Backend) else selected_backend(backend)
     text = pipeline_for(chosen, level) if pipeline is None else pipeline
-    manager = PassManager(text, plugins.find_pass, level=level, claims=chosen.claims, lacks=_lacks(chosen))
+    manager = PassManager(
+        text, plugins.find_pass, level=level, claims=chosen.claims, lacks=_lacks(chosen)
+    )
     work = graph.copy()
     report = manager.run(
         work, check=check, dump=dump, stop_after=stop_after, start_from=start_from,
@@ -105,6 +107,12 @@ def _lacks(backend: Backend) -> Callable[[Node], bool]:
     return lacks
 
 
-def compile_graph(graph: Graph, backend: str | Backend | None = None, *, level: int = 2, pipeline: str | None = None) -> Executable:
+def compile_graph(
+    graph: Graph,
+    backend: str | Backend | None = None,
+    *,
+    level: int = 2,
+    pipeline: str | None = None,
+) -> Executable:
     """`lower`, then compile."""
     return lower(graph, backend, level=level, pipeline=pipeline).compile()

@@ -31,7 +31,9 @@ def main(folder: Path = Path("irflow-demo"), epochs: int = EPOCHS) -> float:
     console = Console(highlight=False)
     (x_train, y_train), (x_test, y_test) = split_digits()
     train, test = as_floats(x_train, 16), as_floats(x_test, 16)
-    console.print(f"UCI handwritten digits: {len(train)} images to train on, {len(test)} held back\n")
+    console.print(
+        f"UCI handwritten digits: {len(train)} images to train on, {len(test)} held back\n"
+    )
     accuracy = 0.0
     for backend in ("numpy", "llvm"):
         if not _is_available(backend, console):
@@ -67,19 +69,30 @@ def _show_compilation(console: Console, backend: str, folder: Path, image: tuple
     lowered = traced.lower()
     compiled = lowered.compile()
     milliseconds = (time.perf_counter() - start) * 1e3
-    console.print(f"backend {backend}: the training step (forward, gradient, Adam) is one graph of {len(traced.graph)} nodes")
+    console.print(
+        f"backend {backend}: the training step (forward, gradient, Adam) is one graph of {len(traced.graph)} nodes"
+    )
     for record in lowered.result.report.records:
-        console.print(f"  {record.name:<14} {record.nodes_before:>4} -> {record.nodes_after:<4} nodes")
+        console.print(
+            f"  {record.name:<14} {record.nodes_before:>4} -> {record.nodes_after:<4} nodes"
+        )
     console.print(f"  traced, optimised and compiled in {milliseconds:.0f} ms")
     folder.mkdir(parents=True, exist_ok=True)
     suffixes = {"graph": "ir", "loops": "loops", "llvm": "ll", "asm": "s"}
     for kind in compiled.executable.listings:
         if kind in suffixes:
-            (folder / f"training_step.{backend}.{suffixes[kind]}").write_text(compiled.listing(kind))
+            (folder / f"training_step.{backend}.{suffixes[kind]}").write_text(
+                compiled.listing(kind)
+            )
 
 
 def _train(console: Console, trainer: Trainer, backend: str, epochs: int) -> float:
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     start = time.perf_counter()
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(f"training on {backend}", total=epochs)
@@ -89,11 +102,15 @@ def _train(console: Console, trainer: Trainer, backend: str, epochs: int) -> flo
     return time.perf_counter() - start
 
 
-def _show_predictions(console: Console, trainer: Trainer, images: np.ndarray, labels: np.ndarray, count: int = 6) -> None:
+def _show_predictions(
+    console: Console, trainer: Trainer, images: np.ndarray, labels: np.ndarray, count: int = 6
+) -> None:
     """A few held-back digits, wrongly classified ones first, with what the model takes them for."""
     x, y = images, labels
     guesses = trainer.logits(x).argmax(-1)
     order = np.argsort(guesses == y, kind="stable")
     chosen = np.concatenate([order[:2], order[-(count - 2) :]])
-    captions = [f"{y[i]} taken for {guesses[i]}" if guesses[i] != y[i] else f"{y[i]}" for i in chosen]
+    captions = [
+        f"{y[i]} taken for {guesses[i]}" if guesses[i] != y[i] else f"{y[i]}" for i in chosen
+    ]
     console.print(gallery(x[chosen], captions), markup=False)

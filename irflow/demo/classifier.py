@@ -77,7 +77,14 @@ class Trainer:
         batch: examples a step; what does not fill a batch waits for the next epoch.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int = 0, backend: str | None = None, batch: int = 32) -> None:
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        seed: int = 0,
+        backend: str | None = None,
+        batch: int = 32,
+    ) -> None:
         self.images, self.labels, self.batch = images, labels.astype(np.int32), batch
         self.state = init_state(seed, images[0].size)
         self.step: Any = jit(training_step, backend=backend, donate_argnames="state")
@@ -102,7 +109,10 @@ class Trainer:
 
     def logits(self, images: np.ndarray, batch: int = 1000) -> np.ndarray:
         """Logits `[n, 10]` without dropout."""
-        parts = [np.asarray(self.predict(self.state.params, images[i : i + batch])) for i in range(0, len(images), batch)]
+        parts = [
+            np.asarray(self.predict(self.state.params, images[i : i + batch]))
+            for i in range(0, len(images), batch)
+        ]
         return np.concatenate(parts)
 
     def accuracy(self, images: np.ndarray, labels: np.ndarray) -> float:
@@ -115,4 +125,14 @@ def as_floats(images: np.ndarray, largest: float) -> np.ndarray:
     return (images / np.float32(largest)).astype(np.float32)
 
 
-__all__ = ["Params", "State", "Trainer", "as_floats", "asarray", "forward", "init_params", "init_state", "training_step"]
+__all__ = [
+    "Params",
+    "State",
+    "Trainer",
+    "as_floats",
+    "asarray",
+    "forward",
+    "init_params",
+    "init_state",
+    "training_step",
+]

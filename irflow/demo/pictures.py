@@ -15,5 +15,8 @@ def picture(image: np.ndarray) -> list[str]:
 
 def gallery(images: np.ndarray, captions: list[str]) -> str:
     """Pictures side by side, each above its caption."""
-    columns = [[*picture(image), caption.center(2 * image.shape[1])] for image, caption in zip(images, captions, strict=True)]
+    columns = [
+        [*picture(image), caption.center(2 * image.shape[1])]
+        for image, caption in zip(images, captions, strict=True)
+    ]
     return "\n".join("   ".join(row) for row in zip(*columns, strict=True))

@@ -181,7 +181,9 @@ def usable_backend(name: str) -> Backend:
     backend = find_backend(name)
     reason = unavailable(backend)
     if reason is not None:
-        raise BackendUnavailableError(f"backend {name!r} cannot run here", facts=[("reason", reason)])
+        raise BackendUnavailableError(
+            f"backend {name!r} cannot run here", facts=[("reason", reason)]
+        )
     return backend
 
 
@@ -196,5 +198,7 @@ def default_backend() -> Backend:
         except PluginError:
             continue
     if not candidates:
-        raise BackendUnavailableError("no backend is installed that can run here", hint="irflow doctor shows why")
+        raise BackendUnavailableError(
+            "no backend is installed that can run here", hint="irflow doctor shows why"
+        )
     return max(candidates, key=lambda backend: (backend.priority, backend.name))

@@ -45,9 +45,7 @@ def seconds_of(function, *args, repeat: int = 5) -> float:
 
 def import_seconds(statement: str) -> float:
     program = f"import time; s = time.perf_counter(); {statement}; print(time.perf_counter() - s)"
-    return min(
-        float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(9)
-    )
+    return min(float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(9))
 
 
 def bench_import():
@@ -88,7 +86,14 @@ def bench_training_step():
         compiling = time.perf_counter() - start
         nodes = f"{len(traced.graph)} -> {len(lowered.graph)}"
         rows.append([backend, nodes, tracing * 1e3, passes * 1e3, first * 1e3, compiling * 1e3])
-    columns = ["backend", "nodes", "trace+grad ms", "passes ms", "both, first time ms", "compile ms"]
+    columns = [
+        "backend",
+        "nodes",
+        "trace+grad ms",
+        "passes ms",
+        "both, first time ms",
+        "compile ms",
+    ]
     show("MLP 784-128-10 training step with dropout and Adam, batch 32", columns, rows)
 
 

@@ -70,7 +70,13 @@ def _conv(x, w, b=None, *, strides, padding, dilations, groups):
     kernel = inp.moveaxis(w, (0, 1), (-1, -2))
     return _first(
         nn.conv(
-            _last(x), kernel, b, strides=strides, padding=padding, dilations=dilations, groups=groups
+            _last(x),
+            kernel,
+            b,
+            strides=strides,
+            padding=padding,
+            dilations=dilations,
+            groups=groups,
         )
     )
 
@@ -80,7 +86,9 @@ def _conv_transpose(x, w, *, strides, padding, output_padding, dilations, groups
     sizes = [(s - 1) * st - sum(p) + d * (k - 1) + 1 + o for s, st, p, d, k, o in full]
     kernel = inp.moveaxis(w, (0, 1), (-1, -2))
     pads = [tuple(p) for p in padding]
-    return _first(ops.convolution_transpose(_last(x), kernel, sizes, strides, pads, dilations, groups))
+    return _first(
+        ops.convolution_transpose(_last(x), kernel, sizes, strides, pads, dilations, groups)
+    )
 
 
 def _pool(kind):
@@ -188,19 +196,9 @@ def _gather_nd(x, index):
     return ops.gather(irf.asarray(x), irf.asarray(index))
 
 
-ELEMENTWISE = """
-    negative abs exp expm1 log log1p sqrt square sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh
-    arccosh arctanh reciprocal floor sign add subtract multiply divide maximum minimum power arctan2
-    logaddexp where clip
-""".split()
-SAME = """
-    sum mean prod max min var std argmax matmul outer reshape transpose expand_dims squeeze
-    broadcast_to flip roll tile repeat tril triu moveaxis take take_along_axis
-""".split()
-ACTIVATIONS = """
-    sigmoid softplus silu mish softsign relu selu hard_sigmoid leaky_relu elu gelu softmax log_softmax
-    logsumexp
-""".split()
+ELEMENTWISE = ["negative", "abs", "exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "reciprocal", "floor", "sign", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "arctan2", "logaddexp", "where", "clip"]
+SAME = ["sum", "mean", "prod", "max", "min", "var", "std", "argmax", "matmul", "outer", "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "roll", "tile", "repeat", "tril", "triu", "moveaxis", "take", "take_along_axis"]
+ACTIVATIONS = ["sigmoid", "softplus", "silu", "mish", "softsign", "relu", "selu", "hard_sigmoid", "leaky_relu", "elu", "gelu", "softmax", "log_softmax", "logsumexp"]
 
 OPS = {
     **{name: getattr(inp, name) for name in ELEMENTWISE + SAME},

@@ -40,7 +40,9 @@ def test_gradients(backend, eager):
         IRFLOW_BACKEND=backend, IRFLOW_EAGER=eager,
     )  # fmt: skip
     passed = int(re.search(r"pass=(\d+)/", printed)[1])
-    failed = [line for line in printed.splitlines() if re.match(r"\s+(fail|error|crash|timeout)", line)]
+    failed = [
+        line for line in printed.splitlines() if re.match(r"\s+(fail|error|crash|timeout)", line)
+    ]
     assert not failed, "\n".join(failed)
     assert passed >= 241
 

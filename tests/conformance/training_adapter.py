@@ -26,7 +26,10 @@ def digits_mlp(seed, _data):
     state = optimizer.init(params)
 
     def forward(params, x):
-        return nn.relu(x @ params["hidden/w"] + params["hidden/b"]) @ params["output/w"] + params["output/b"]
+        return (
+            nn.relu(x @ params["hidden/w"] + params["hidden/b"]) @ params["output/w"]
+            + params["output/b"]
+        )
 
     @irf.jit
     def step(params, state, x, y):

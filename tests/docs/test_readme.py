@@ -21,7 +21,9 @@ def test_example_prints_what_the_readme_says(tmp_path, bless):
     ).stdout
     if bless:
         text = README.read_text(encoding="utf-8")
-        README.write_text(text.replace(f"```text\n{expected}```", f"```text\n{printed}```"), encoding="utf-8")
+        README.write_text(
+            text.replace(f"```text\n{expected}```", f"```text\n{printed}```"), encoding="utf-8"
+        )
     assert printed == expected
 
 
