@@ -2,8 +2,9 @@
 
     python examples/train_mnist.py [--data FOLDER] [--backend llvm] [--epochs 5] [--seed 0]
 
-The four files of MNIST are read from FOLDER, from $IRFLOW_DATA, from ../shared/data/mnist or from the cache folder, whichever
-comes first; `irflow.datasets.load_mnist` tells how to get them. Expected outcome: about 0.977 after 5 epochs.
+The four files of MNIST are read from FOLDER, from $IRFLOW_DATA, from ../shared/data/mnist or from
+the cache folder, whichever comes first; `irflow.datasets.load_mnist` tells how to get them.
+Expected outcome: about 0.977 after 5 epochs.
 """
 
 import argparse

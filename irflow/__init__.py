@@ -50,7 +50,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {"IrflowError": "errors", "use_backend": "compiler"}
-_DTYPES = ["bf16", "bool_", "complex64", "complex128", "f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
+_DTYPES = [
+    "bf16",
+    "bool_",
+    "complex64",
+    "complex128",
+    "f16",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+]
 _NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
 
 __all__ = [

@@ -45,10 +45,22 @@ def user_location() -> Location | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_internal(frame):
         frame = frame.f_back
-    if frame is None:
-        return None
+    return None if frame is None else _location(frame, frame.f_lineno)
+
+
+def raised_at(traceback: TracebackType | None) -> Location | None:
+    """The innermost line of the user's in a traceback, or None when there is none."""
+    found = None
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame):
+            found = _location(traceback.tb_frame, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return found
+
+
+def _location(frame: FrameType, line: int) -> Location:
     code = frame.f_code
-    key = (code.co_filename, frame.f_lineno, code.co_name)
+    key = (code.co_filename, line, code.co_name)
     found = _locations.get(key)
     if found is None:
         found = _locations[key] = Location(*key)

@@ -1,7 +1,8 @@
-"""Named logs instead of numeric levels: `IRFLOW_LOG=passes,recompiles` writes those topics to stderr.
+"""Named logs instead of numeric levels: `IRFLOW_LOG=passes,recompiles` writes those topics to
+stderr.
 
-The environment is read when something is logged, never at import, so a test or a notebook can switch
-topics on and off at any time.
+The environment is read when something is logged, never at import, so a test or a notebook can
+switch topics on and off at any time.
 """
 
 from __future__ import annotations

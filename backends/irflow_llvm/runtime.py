@@ -11,10 +11,11 @@ from functools import lru_cache
 import numpy as np
 from llvmlite import binding
 
-from irflow import dims
+from irflow import dims, log
 from irflow.backend import CompileOptions, Executable
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
+from irflow.lowering.memory import Layout
 from irflow.lowering.program import CopyStep, HostStep, Program
 from irflow_llvm import engine
 from irflow_llvm.address import address
@@ -46,6 +47,7 @@ class Frame:
 
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
         layout = program.layout(sizes)
+        log.write("memory", lambda: memory_report(program, layout, sizes))
         self.arena = aligned_bytes(layout.nbytes)
         self.arrays: dict[int, np.ndarray] = {}
         self.pointers = (ctypes.c_void_p * max(len(program.buffers), 1))()
@@ -64,6 +66,18 @@ class Frame:
         shape = concrete(type, sizes)
         nbytes = type.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         return self.arena[offset : offset + nbytes].view(type.dtype.numpy).reshape(shape)
+
+
+def memory_report(program: Program, layout: Layout, sizes: Mapping[str, int]) -> str:
+    """The arena and what lies where in it, largest first."""
+    parts = {
+        number: dims.evaluate(program.buffers[number].type.nbytes, sizes)
+        for number in layout.offsets
+    }
+    lines = [f"{program.name}: an arena of {layout.nbytes:,} bytes"]
+    for number, nbytes in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"  b{number}: {nbytes:,} bytes at {layout.offsets[number]:,}")
+    return "\n".join(lines)
 
 
 class Binding:
@@ -112,6 +126,7 @@ class LlvmExecutable(Executable):
         self.level = 2 if options.level >= 3 else 1
         self._parts = segments(program)
         self.text = emit_module(program.kernels(), entry_text(self._parts, program.symbols))
+        log.write("source", self.text)
         # Held, since the machine code lives as long as the engine.
         self._engine = engine_for(self.text, self.level)
         self._functions = {

@@ -1,7 +1,8 @@
 """The interface of a backend: what compiles a graph or a program and runs it.
 
-A backend is found through the entry-point group `irflow.backends`; the built-in ones use the same door. Its class
-names what it can do, and a graph that needs more is decomposed or refused, never silently run elsewhere.
+A backend is found through the entry-point group `irflow.backends`; the built-in ones use the same
+door. Its class names what it can do, and a graph that needs more is decomposed or refused, never
+silently run elsewhere.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ class Backend(ABC):
         return None
 
     def target(self) -> Target:
-        """The machine for which the loops of programs are cut; a backend of level program says which."""
+        """The machine for which the loops of programs are cut; a backend of level program says
+        which.
+        """
         return GENERIC
 
     def pipeline(self, level: int) -> str:

@@ -1,4 +1,6 @@
-"""The name of the backend to use: keyword, then `use_backend`, then `IRFLOW_BACKEND`; None means the default."""
+"""The name of the backend to use: keyword, then `use_backend`, then `IRFLOW_BACKEND`; None means
+the default.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,12 @@ def lower(
         backend: its name, itself, or None for the selected one.
         level: the optimisation level, 0 to 3.
         pipeline: passes to run instead of those of the level.
-        check, dump, stop_after, start_from, print_after_all, time: see `PassManager.run`.
+        check: how much to verify, 0 to 3; `IRFLOW_CHECK` when None.
+        dump: a folder for the graph after every pass; `IRFLOW_DUMP` when None.
+        stop_after: the last pass to run.
+        start_from: the first pass to run.
+        print_after_all: write the graph to stderr after every pass.
+        time: write the table of passes and times to stderr.
 
     Raises:
         UnknownNameError: no backend, pass or option of a name.
@@ -90,10 +95,12 @@ def lower(
         text, plugins.find_pass, level=level, claims=chosen.claims, lacks=_lacks(chosen)
     )
     work = graph.copy()
+    log.write("graph", lambda: f"as traced:\n{graph}")
     report = manager.run(
         work, check=check, dump=dump, stop_after=stop_after, start_from=start_from,
         print_after_all=print_after_all, time=time,
     )  # fmt: skip
+    log.write("graph", lambda: f"after the passes:\n{work}")
     return Lowered(work, chosen, report, CompileOptions(graph.name, level))
 
 

@@ -70,7 +70,8 @@ def _show_compilation(console: Console, backend: str, folder: Path, image: tuple
     compiled = lowered.compile()
     milliseconds = (time.perf_counter() - start) * 1e3
     console.print(
-        f"backend {backend}: the training step (forward, gradient, Adam) is one graph of {len(traced.graph)} nodes"
+        f"backend {backend}: the training step (forward, gradient, Adam) is one graph "
+        f"of {len(traced.graph)} nodes"
     )
     for record in lowered.result.report.records:
         console.print(

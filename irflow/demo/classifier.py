@@ -1,4 +1,6 @@
-"""The classic image classifier, written with functions: Flatten, Dense 128 relu, Dropout 0.2, Dense 10."""
+"""The classic image classifier, written with functions: Flatten, Dense 128 relu, Dropout 0.2, Dense
+10.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def init_params(seed: int, pixels: int, hidden: int = 128, classes: int = 10) ->
 
 
 def forward(params: Params, images: Tensor, key: Tensor | None = None) -> Tensor:
-    """Logits `[n, 10]` for images `[n, height, width]`; with a random key, as in training, with dropout."""
+    """Logits `[n, 10]` for images `[n, height, width]`; with a random key, as in training, with
+    dropout.
+    """
     flat = images.reshape(images.shape[0], -1)
     hidden = nn.relu(flat @ params["hidden/w"] + params["hidden/b"])
     if key is not None:
@@ -49,7 +53,9 @@ def forward(params: Params, images: Tensor, key: Tensor | None = None) -> Tensor
 
 
 def training_step(state: State, images: Tensor, labels: Tensor) -> tuple[State, Tensor]:
-    """One step of Adam on one batch; the new state and the loss. This is the graph that gets compiled."""
+    """One step of Adam on one batch; the new state and the loss. This is the graph that gets
+    compiled.
+    """
     key, dropout_key = random.split(state.key, 2)
 
     def loss_of(params: Params) -> Tensor:

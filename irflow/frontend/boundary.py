@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from irflow.errors import IrflowError
-from irflow.location import innermost, is_internal, user_location, user_traceback
+from irflow.location import innermost, is_internal, raised_at, user_location, user_traceback
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +27,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except Exception as error:
             if isinstance(error, IrflowError):
-                error.at(user_location())
+                error.at(raised_at(error.__traceback__) or user_location())
             if _is_shortened(error):
                 # A bare `raise` adds no entry for this frame to what is set here.
                 error.__traceback__ = user_traceback(error.__traceback__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -113,8 +114,8 @@ def _basic(x: Tensor, parts: Sequence[Any]) -> Tensor:
 
 def _position(part: Any, size: Size, axis: int) -> Size:
     try:
-        index = part.__index__()
-    except (AttributeError, TypeError):
+        index = operator.index(part)
+    except TypeError:
         name = part.type if isinstance(part, GraphOperand) else type(part).__name__
         raise UsageError(
             f"{name} does not index a tensor", hint="use integers, slices, ..., None or arrays"
@@ -127,13 +128,13 @@ def _position(part: Any, size: Size, axis: int) -> Size:
 
 def _bounds(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
     """A slice as ascending bounds, a positive step, and whether the result is to be reversed."""
-    stride = 1 if part.step is None else part.step.__index__()
+    stride = 1 if part.step is None else operator.index(part.step)
     if stride == 0:
         raise UsageError("a slice with step 0")
     if not isinstance(size, int):
         return _symbolic_bounds(part, stride, size)
     start, stop = (
-        None if v is None else int(v) if isinstance(v, dims.Dim) else v.__index__()
+        None if v is None else int(v) if isinstance(v, dims.Dim) else operator.index(v)
         for v in (part.start, part.stop)
     )
     places = range(*slice(start, stop, stride).indices(size))
@@ -164,7 +165,7 @@ def _symbolic_bound(bound: Any, size: Size, default: Size) -> Size:
         return default
     if isinstance(bound, dims.Dim):
         return bound
-    number = bound.__index__()
+    number = operator.index(bound)
     return dims.maximum(size + number, 0) if number < 0 else dims.minimum(number, size)
 
 
@@ -213,7 +214,7 @@ def _parted(parts: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[int | Non
 
 def _index_tensor(x: Tensor, part: Any, size: Size) -> Tensor:
     """Positions along an axis as non-negative i64."""
-    tensor = part if isinstance(part, GraphOperand) else x.constant(np.asarray(part.__index__()))
+    tensor = part if isinstance(part, GraphOperand) else x.constant(np.asarray(operator.index(part)))
     if not tensor.dtype.is_integer:
         raise UsageError(f"indices of type {tensor.type}", hint="indices are integers or bools")
     known = cast("Tensor", tensor).concrete()

@@ -98,7 +98,7 @@ class JitFunction:
             return self._run_plainly(call, structure, tensors)
         key = self._key(call, structure, tensors)
         if self.options.spec is not None:
-            tensors = self._signature(key).fitted(tensors)
+            tensors = self._signature(key).fitted(leaves)
         if current_trace() is not None:
             return self._call_traced(key, tensors)
         try:
@@ -172,7 +172,6 @@ class JitFunction:
         rows = zip(key.types, self.parameters.hints(key.structure), key.weak, strict=True)
         arguments = [Argument(type, hint, weak) for type, hint, weak in rows]
         traced = self._trace(key.structure, key.statics, arguments)
-        log.write("graph", lambda: str(traced.graph))
         lowered = compiler.lower(traced.graph, self.options.backend, level=self.options.level)
         compiled = Compiled(traced, lowered, self._signature(key))
         self.cache[key] = compiled

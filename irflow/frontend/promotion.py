@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def axes_of(axis: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
 
 def solve_shape(type: TensorType, shape: Sequence[Any]) -> tuple[Size, ...]:
     """A shape argument with its -1 replaced by the size that makes the element counts agree."""
-    sizes = tuple(size if isinstance(size, dims.Dim) else size.__index__() for size in shape)
+    sizes = tuple(size if isinstance(size, dims.Dim) else operator.index(size) for size in shape)
     holes = [i for i, size in enumerate(sizes) if isinstance(size, int) and size < 0]
     if not holes:
         return sizes

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from irflow import compiler, tree
+from irflow import compiler, dtypes, tree
 from irflow.backend import Executable
 from irflow.errors import DTypeError, ShapeError, TreeError, UsageError
 from irflow.frontend.boundary import public
@@ -55,18 +55,20 @@ class Signature:
                 f"{self.name}: arguments of another structure than compiled for",
                 facts=[("compiled", self.structure.describe()), ("given", structure.describe())],
             )
-        return [tensor.data for tensor in self.fitted([as_tensor(leaf) for leaf in leaves])]
+        return [tensor.data for tensor in self.fitted(leaves)]
 
-    def fitted(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Tensors checked against the declared types; Python numbers take these."""
-        return [
-            tensor if tensor.type == type else self._fitted(tensor, type, position)
-            for position, (tensor, type) in enumerate(zip(tensors, self.types, strict=True))
-        ]
+    def fitted(self, leaves: list[Any]) -> list[Tensor]:
+        """The leaves as tensors, checked against the declared types; Python numbers take these."""
+        rows = enumerate(zip(leaves, self.types, strict=True))
+        return [self._fitted(leaf, type, position) for position, (leaf, type) in rows]
 
-    def _fitted(self, tensor: Tensor, type: TensorType, position: int) -> Tensor:
-        if tensor.dtype is not type.dtype and tensor.is_weak and not tensor.shape:
-            tensor = Tensor(number(tensor.item(), type.dtype))
+    def _fitted(self, leaf: Any, type: TensorType, position: int) -> Tensor:
+        tensor = as_tensor(leaf)
+        if tensor.type == type:
+            return tensor
+        is_number = leaf.__class__ in dtypes.PYTHON_NUMBERS
+        if is_number and dtypes.promote((tensor.dtype, True), (type.dtype, False))[0] is type.dtype:
+            tensor = Tensor(number(leaf, type.dtype))
         hint = self.parameters.hints(self.structure)[position]
         facts = [("declared", type), ("given", tensor.type)]
         if tensor.dtype is not type.dtype:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from irflow import dtypes, ops
-from irflow.dims import Size
+from irflow.dims import Dim, Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import DonatedTensorError, DTypeError, IrflowError, ShapeError
 from irflow.frontend import eager, tracing
@@ -330,9 +330,21 @@ OPERATORS = (
     *("__rand__", "__ror__", "__rxor__", "__rlshift__", "__rrshift__"),
 )
 
-# `Operand` writes them once for three kinds of operands; only tensors are the user's.
+
+def _operator(name: str) -> Any:
+    """An operator of `Operand`, which is written for three kinds of operands, as users meet it."""
+    of_operands = getattr(GraphOperand, name)
+
+    @public
+    def method(self: Tensor, *others: Any) -> Any:
+        return of_operands(self, *[as_tensor(o) if isinstance(o, Dim) else o for o in others])
+
+    method.__name__ = name
+    return method
+
+
 for _name in OPERATORS:
-    setattr(Tensor, _name, public(getattr(Tensor, _name)))
+    setattr(Tensor, _name, _operator(_name))
 
 
 # ---------------------------------------------------------------------------------- making tensors
@@ -347,7 +359,7 @@ def type_for(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> TensorType:
 def is_tensor_like(value: object) -> bool:
     """Whether `as_tensor` takes the value as one operand; lists are not meant by that."""
     return isinstance(
-        value, (Tensor, np.ndarray, np.generic, bool, int, float, complex)
+        value, (Tensor, np.ndarray, np.generic, bool, int, float, complex, Dim)
     ) or hasattr(value, "__array__")
 
 
@@ -375,6 +387,8 @@ def as_tensor(value: TensorLike) -> Tensor:
             return cast(Tensor, value.__irflow_tensor__())
         if isinstance(value, (list, tuple)):
             return _from_list(value)
+        if isinstance(value, Dim):
+            return apply(ops.SizeOf(value), (), weak=True)[0]
     array = np.asarray(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))

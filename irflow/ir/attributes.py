@@ -24,13 +24,16 @@ class DenseArray:
 
     def __init__(self, array: Any) -> None:
         value = np.array(array, order="C", copy=True)
+        if not value.dtype.isnative:
+            value = value.astype(value.dtype.newbyteorder("="))
         value.flags.writeable = False
         self.array: np.ndarray = value
 
     @cached_property
     def digest(self) -> str:
         """sha256 of dtype, shape and bytes."""
-        hasher = hashlib.sha256(f"{self.array.dtype.str}{self.array.dtype.name}{self.array.shape}".encode())
+        dtype = self.array.dtype
+        hasher = hashlib.sha256(f"{dtype.str}{dtype.name}{self.array.shape}".encode())
         hasher.update(self.array.tobytes())
         return hasher.hexdigest()
 

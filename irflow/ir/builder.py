@@ -21,12 +21,16 @@ class Builder:
 
     __slots__ = ("before", "graph", "location")
 
-    def __init__(self, graph: Graph, before: Node | None = None, location: Location | None = None) -> None:
+    def __init__(
+        self, graph: Graph, before: Node | None = None, location: Location | None = None
+    ) -> None:
         self.graph = graph
         self.before = before
         self.location = location
 
-    def emit(self, op: Op, inputs: Sequence[Value], regions: Sequence[Graph] = ()) -> tuple[Value, ...]:
+    def emit(
+        self, op: Op, inputs: Sequence[Value], regions: Sequence[Graph] = ()
+    ) -> tuple[Value, ...]:
         """Add one node; its results. Errors of the op's shape rule carry the user's line."""
         location = self.location or user_location()
         try:
@@ -36,7 +40,7 @@ class Builder:
         return self.graph.insert(node, self.before).outputs
 
     def inline(self, source: Graph, inputs: Sequence[Value]) -> list[Value]:
-        """Copy the nodes of `source` here, reading `inputs`; the values that stand for its outputs."""
+        """Copy the nodes of `source` here, reading `inputs`; the values of its outputs."""
         mapping = dict(zip(source.inputs, inputs, strict=True))
         self.graph.copy_nodes(source, mapping, before=self.before)
         return [mapping[value] for value in source.outputs]

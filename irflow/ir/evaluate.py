@@ -1,6 +1,7 @@
 """The reference evaluator: a walk over the nodes that calls each op's NumPy meaning.
 
-It is the oracle. It copies nothing, optimises nothing and frees values as soon as nobody reads them.
+It is the oracle. It copies nothing, optimises nothing and frees values as soon as nobody reads
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.types import type_of
 
 
-def evaluate(graph: Graph, inputs: Sequence[np.ndarray], sizes: Mapping[str, int] | None = None) -> list[np.ndarray]:
+def evaluate(
+    graph: Graph, inputs: Sequence[np.ndarray], sizes: Mapping[str, int] | None = None
+) -> list[np.ndarray]:
     """Run `graph` on arrays.
 
     Args:
@@ -31,7 +34,9 @@ def evaluate(graph: Graph, inputs: Sequence[np.ndarray], sizes: Mapping[str, int
     values: dict[Value, np.ndarray] = dict(zip(graph.inputs, inputs, strict=True))
     remaining = {value: len(value.uses) for value in graph.inputs}
     for node in graph:
-        for output, array in zip(node.outputs, run_node(node, [values[v] for v in node.inputs], bound), strict=True):
+        for output, array in zip(
+            node.outputs, run_node(node, [values[v] for v in node.inputs], bound), strict=True
+        ):
             values[output] = array
             remaining[output] = len(output.uses)
         for value in node.inputs:
@@ -41,7 +46,9 @@ def evaluate(graph: Graph, inputs: Sequence[np.ndarray], sizes: Mapping[str, int
     return [values[value] for value in graph.outputs]
 
 
-def run_node(node: Node, inputs: Sequence[np.ndarray], sizes: Mapping[str, int]) -> tuple[np.ndarray, ...]:
+def run_node(
+    node: Node, inputs: Sequence[np.ndarray], sizes: Mapping[str, int]
+) -> tuple[np.ndarray, ...]:
     """The results of one node on concrete arrays."""
     op = node.op.substitute(sizes) if sizes else node.op
     try:
@@ -66,7 +73,10 @@ def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
     for position, (value, array) in enumerate(zip(graph.inputs, inputs, strict=True)):
         if value.type.dtype.numpy != array.dtype or value.type.rank != array.ndim:
             name = value.hint or f"input {position}"
-            raise ShapeError(f"graph @{graph.name}: {name} is {type_of(array)}, declared {value.type}")
+            raise ShapeError(
+                f"graph @{graph.name}: an input of another type",
+                facts=[(name, type_of(array)), ("declared", value.type)],
+            )
     return dims.solve(
         (value.hint or f"input {position}", value.type.shape, np.shape(array))
         for position, (value, array) in enumerate(zip(graph.inputs, inputs, strict=True))

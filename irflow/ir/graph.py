@@ -1,7 +1,8 @@
 """The graph: tensors in static single assignment, with use lists.
 
-Nodes stand in a doubly linked list, always in definition-before-use order, so nobody sorts. All edits go
-through the methods of `Graph`; each keeps the use lists true and costs constant time a use.
+Nodes stand in a doubly linked list, always in definition-before-use order, so nobody sorts. All
+edits go through the methods of `Graph`; each keeps the use lists true and costs constant time a
+use.
 """
 
 from __future__ import annotations
@@ -57,7 +58,13 @@ class Node:
 
     __slots__ = ("graph", "inputs", "location", "next", "op", "outputs", "previous", "regions")
 
-    def __init__(self, op: Op, inputs: tuple[Value, ...], regions: tuple[Graph, ...], location: Location | None) -> None:
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        regions: tuple[Graph, ...],
+        location: Location | None,
+    ) -> None:
         self.op = op
         self.inputs = inputs
         self.regions = regions
@@ -153,7 +160,9 @@ class Graph:
         for index, other in enumerate(self.inputs):
             other.index = index
 
-    def set_outputs(self, outputs: Sequence[Value], roles: Sequence[OutputRole] | None = None) -> None:
+    def set_outputs(
+        self, outputs: Sequence[Value], roles: Sequence[OutputRole] | None = None
+    ) -> None:
         """Return `outputs` from now on."""
         for position, value in enumerate(self.outputs):
             del value.uses[(self, position)]
@@ -200,7 +209,9 @@ class Graph:
             del value.uses[(node, position)]
         self.insert(node, before)
 
-    def replace_uses(self, old: Value, new: Value, where: Callable[[Node | Graph], bool] | None = None) -> None:
+    def replace_uses(
+        self, old: Value, new: Value, where: Callable[[Node | Graph], bool] | None = None
+    ) -> None:
         """Let the readers of `old` (those for which `where` holds) read `new`."""
         if old is new:
             return
@@ -215,7 +226,7 @@ class Graph:
     def set_operand(self, node: Node, position: int, value: Value) -> None:
         """Let `node` read `value`, of the same type, as one of its operands."""
         if value.type != node.inputs[position].type:
-            raise CheckError(f"operand {position} of {node!r} replaced by another type: {value.type}")
+            raise CheckError(f"operand {position} of {node!r} replaced by a {value.type}")
         self._set_operand(node, position, value)
 
     def replace(self, node: Node, values: Sequence[Value]) -> None:
@@ -268,7 +279,7 @@ class Graph:
         sizes: Mapping[str, dims.Size] | None = None,
         before: Node | None = None,
     ) -> None:
-        """Append copies of the nodes of `source`; `mapping` gives its inputs and takes its values."""
+        """Add copies of the nodes of `source`; `mapping` gives its inputs and takes its values."""
         for node in source:
             op = node.op.substitute(sizes) if sizes else node.op
             regions = tuple(region.copy(sizes) for region in node.regions)

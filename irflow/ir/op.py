@@ -99,22 +99,30 @@ class Op(ABC):
         Ops with regions also take a keyword argument `regions`, one `Evaluator` a region.
         """
 
-    def vjp(self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]) -> Sequence[Any]:
+    def vjp(
+        self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]
+    ) -> Sequence[Any]:
         """Cotangents of the inputs (None for zero), from those of the outputs (None for zero).
 
         `inputs`, `outputs` and `cotangents` are handles; arithmetic on them emits nodes. `context`
         is an `autodiff` context: `context.needs(i)` says whether input `i` is wanted,
         `context.differentiate(region)` serves ops with regions.
         """
-        raise GradientError(f"{self.name} has no gradient", hint="irf.stop_gradient marks what needs none")
+        raise GradientError(
+            f"{self.name} has no gradient", hint="irf.stop_gradient marks what needs none"
+        )
 
-    def jvp(self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
+    def jvp(
+        self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any], tangents: Sequence[Any]
+    ) -> Sequence[Any]:
         """Tangents of the outputs (None for zero), from those of the inputs (None for zero)."""
         if self.linear_in is None:
             raise GradientError(f"{self.name} has no forward-mode derivative")
         return multilinear_jvp(self, inputs, tangents)
 
-    def element(self, context: Any, index: Sequence[Any], loads: Sequence[Callable[..., Any]]) -> Any:
+    def element(
+        self, context: Any, index: Sequence[Any], loads: Sequence[Callable[..., Any]]
+    ) -> Any:
         """The value of one output element, as a loop expression.
 
         Args:
@@ -179,10 +187,10 @@ def register(name: str) -> Callable[[OpClass], OpClass]:
     def enter(cls: OpClass) -> OpClass:
         if name in OPS:
             raise PluginError(f"an op called {name!r} exists already: {OPS[name].__module__}")
-        frozen = dataclass(frozen=True)(cls)
-        frozen.name = name
-        OPS[name] = frozen
-        return frozen
+        dataclass(frozen=True)(cls)
+        cls.name = name
+        OPS[name] = cls
+        return cls
 
     return enter
 
@@ -194,7 +202,9 @@ def find_op(name: str) -> type[Op]:
     return OPS[name]
 
 
-def infer_types(op: Op, types: Sequence[TensorType], regions: Sequence[Graph] = ()) -> tuple[TensorType, ...]:
+def infer_types(
+    op: Op, types: Sequence[TensorType], regions: Sequence[Graph] = ()
+) -> tuple[TensorType, ...]:
     """`op.infer` as a tuple, for any op; its errors carry the op's name first."""
     try:
         result = op.infer(*types, regions=regions) if regions else op.infer(*types)  # type: ignore[call-arg]

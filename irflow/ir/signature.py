@@ -1,7 +1,8 @@
 """What each input and output of a graph stands for.
 
-State lives outside a graph: a variable that is read is an input, one that is assigned is an output. The
-signature names these roles, so a backend sees a pure function and the runtime knows what to donate.
+State lives outside a graph: a variable that is read is an input, one that is assigned is an output.
+The signature names these roles, so a backend sees a pure function and the runtime knows what to
+donate.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class InputRole:
 
 @dataclass(frozen=True, slots=True)
 class OutputRole:
-    """`result("")`, `update("dense/w")` of the input of that name, `gradient("dense/w")`, `loss("")`."""
+    """`result("")`, `update("dense/w")` of the input of that name, `gradient("dense/w")`,
+    `loss("")`.
+    """
 
     kind: str = "result"
     name: str = ""

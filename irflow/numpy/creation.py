@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import math
 from collections.abc import Sequence
 from typing import Any, cast
@@ -23,7 +24,7 @@ Shape = Any
 def _shape(shape: Shape) -> tuple[Size, ...]:
     if isinstance(shape, (int, np.integer, dims.Dim, Tensor)):
         shape = (shape,)
-    return tuple(size if isinstance(size, dims.Dim) else size.__index__() for size in shape)
+    return tuple(size if isinstance(size, dims.Dim) else operator.index(size) for size in shape)
 
 
 @public

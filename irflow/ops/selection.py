@@ -25,8 +25,8 @@ class ArgReduce(Op):
     """The position along `axis` of the largest (`kind="max"`) or smallest (`"min"`) element: `i64`.
 
     The axis is dropped. The first of equal elements wins, and the first NaN over every number, as
-    in NumPy. Over an empty axis there is no position: ShapeError; code compiled for a symbolic axis
-    that turns out empty gives 0. No gradient, as the result is an integer.
+    in NumPy. Over an empty axis there is no position: ShapeError; a symbolic axis must be declared to
+    have an element. No gradient, as the result is an integer.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class ArgReduce(Op):
             raise ShapeError(
                 f"arg_reduce: no axis {self.axis}", facts=[("operand", x, f"rank {x.rank}")]
             )
-        if x.shape[self.axis] == 0:
+        if not x.shape[self.axis] >= 1:
             raise ShapeError(
                 "arg_reduce: an empty axis has no largest or smallest element",
                 facts=[("operand", x, f"axis {self.axis} = 0")],

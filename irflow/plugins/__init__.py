@@ -1,7 +1,8 @@
 """Backends and passes as plugins: found by entry point, listed without importing, loaded when used.
 
-`entries("irflow.backends")` reads the metadata of installed distributions only. Two plugins of one name, or a plugin
-that does not load, are reported by `problems` and by `irflow doctor`; they are an error only for who asks for them.
+`entries("irflow.backends")` reads the metadata of installed distributions only. Two plugins of one
+name, or a plugin that does not load, are reported by `problems` and by `irflow doctor`; they are an
+error only for who asks for them.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ def _find(group: str, name: str, kind: str) -> type:
 
 @contextmanager
 def registered(group: str, name: str, plugin: type) -> Iterator[None]:
-    """Make a plugin known in this process for the length of a `with` block, as tests and notebooks do."""
+    """Make a plugin known in this process for the length of a `with` block, as tests and notebooks
+    do.
+    """
     before = _registered.get((group, name))
     _registered[group, name] = plugin
     _backend.cache_clear()
@@ -141,7 +144,7 @@ def registered(group: str, name: str, plugin: type) -> Iterator[None]:
 
 
 def find_pass(name: str) -> type[Pass]:
-    """The pass class called `name`; UnknownNameError with the nearest names, PluginError if broken."""
+    """The pass class called `name`; UnknownNameError if there is none, PluginError if broken."""
     return _find(PASSES, name, "pass")
 
 
@@ -177,7 +180,7 @@ def find_backend(name: str) -> Backend:
 
 
 def usable_backend(name: str) -> Backend:
-    """The backend called `name`; BackendUnavailableError with the reason when it cannot run here."""
+    """The backend called `name`; BackendUnavailableError if it cannot run here."""
     backend = find_backend(name)
     reason = unavailable(backend)
     if reason is not None:

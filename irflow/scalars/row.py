@@ -1,14 +1,13 @@
 """Scalar functions as rows: one object a function, with its meaning, its derivative and its domain.
 
-A row knows nothing of tensors, loops or machine code. It is *applied* to operands of any kind — NumPy
-arrays, values of a graph, expressions of a loop nest — because every operand class says what applying a
-row to it means (`Operand.apply_row`). A gradient or an `expand` rule is therefore written once, as plain
-arithmetic, and works in all three worlds.
+A row knows nothing of tensors, loops or machine code. It is *applied* to operands of any kind —
+NumPy arrays, values of a graph, expressions of a loop nest — because every operand class says what
+applying a row to it means (`Operand.apply_row`). A gradient or an `expand` rule is therefore
+written once, as plain arithmetic, and works in all three worlds.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +80,9 @@ class Scalar:
         return (find, (self.name,))
 
     def __call__(self, *operands: Any) -> Any:
-        """Apply to NumPy arrays, graph values or loop expressions; Python numbers adapt to the others."""
+        """Apply to NumPy arrays, graph values or loop expressions; Python numbers adapt to the
+        others.
+        """
         for operand in operands:
             if isinstance(operand, Operand):
                 return operand.apply_row(self, operands)
@@ -110,7 +111,7 @@ class Scalar:
         return any(rule is not None for rule in self.gradients)
 
 
-class Operand(ABC):
+class Operand:
     """What rows can be applied to. Subclasses get Python's arithmetic from rows.
 
     `==` and `!=` are left alone: several subclasses are data, compared by structure.
@@ -118,9 +119,9 @@ class Operand(ABC):
 
     __slots__ = ()
 
-    @abstractmethod
     def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Any:
-        """The result of `row` applied to `operands`, one of which is self and some may be numbers."""
+        """The result of `row` on `operands`, one of which is self and some may be numbers."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to apply {row.name}")
 
     def __add__(self, other: Any) -> Any:
         return _use("add", self, other)
@@ -258,7 +259,9 @@ def find(name: str) -> Scalar:
 
 
 def quiet(meaning: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a NumPy function without floating-point warnings: NaN and inf are values here, not events."""
+    """Run a NumPy function without floating-point warnings: NaN and inf are values here, not
+    events.
+    """
 
     def evaluate(*arrays: Any, out: Any = None) -> Any:
         with np.errstate(all="ignore"):
@@ -277,6 +280,8 @@ def _adapt(operands: Sequence[Any], typed: Sequence[Any]) -> Sequence[Any]:
 
 
 def _use(name: str, *operands: Any) -> Any:
-    if any(not isinstance(o, (Operand, int, float, complex, np.generic, np.ndarray)) for o in operands):
+    if any(
+        not isinstance(o, (Operand, int, float, complex, np.generic, np.ndarray)) for o in operands
+    ):
         return NotImplemented
     return ROWS[name](*operands)

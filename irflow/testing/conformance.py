@@ -394,7 +394,7 @@ class _StrangeOp:
                 return types[0]
 
             def numpy(self, *inputs: np.ndarray) -> np.ndarray:
-                raise AssertionError("an unknown op was run")
+                return np.array(inputs[0])
 
         registered = register(self.name)(Strange)
         graph = Graph("strange")

@@ -82,7 +82,7 @@ def recipes(
         Recipe,
         st.lists(given, min_size=1, max_size=3).map(tuple),
         least.flatmap(lambda size: st.lists(step, min_size=size, max_size=most_steps)).map(tuple),
-        st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple),
+        st.lists(st.integers(0, 7), min_size=1, max_size=4).map(tuple),
     )
 
 

@@ -333,31 +333,50 @@ def matmul(maker: Maker, choices: Choices) -> None:
     maker.add(ops.matmul(x, choices.of([ops.matrix_transpose(x), *others])))
 
 
+def _image(maker: Maker, choices: Choices) -> Handle:
+    """A float value `[N, size, C]` with two places or more."""
+
+    def fits(x: Handle) -> bool:
+        is_image = x.dtype.is_float and x.ndim == 3
+        return is_image and isinstance(x.shape[1], int) and x.shape[1] > 1
+
+    return maker.pick(choices, fits)
+
+
 @kind(smooth=True)
-def pooling(maker: Maker, choices: Choices) -> None:
-    """The mean or the largest in windows of two along a middle axis."""
-    x = maker.pick(
-        choices,
-        lambda v: (
-            v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1
-        ),
-    )
-    stride = choices.of((1, 2))
-    maker.add(ops.avg_pool(x, (2,), (stride,)))
+def average_pool(maker: Maker, choices: Choices) -> None:
+    """The mean in windows of two."""
+    x, stride = _image(maker, choices), choices.of((1, 2))
+    maker.add(ops.avg_pool(x, (2,), (stride,), choices.of((None, ((1, 0),)))))
+
+
+@kind()
+def max_pool(maker: Maker, choices: Choices) -> None:
+    """The largest in windows of two."""
+    x, stride = _image(maker, choices), choices.of((1, 2))
+    result = ops.max_pool(x, (2,), (stride,), choices.of((None, ((1, 0),))))
+    maker.add(result, exact=maker.is_exact(x))
 
 
 @kind(smooth=True)
 def overlapping(maker: Maker, choices: Choices) -> None:
     """Windows taken and added up again: every element times the number of its windows."""
-    x = maker.pick(
-        choices,
-        lambda v: (
-            v.dtype.is_float and v.ndim == 3 and isinstance(v.shape[1], int) and v.shape[1] > 1
-        ),
-    )
-    strides, dilations = choices.of((((1,), (1,)), ((2,), (1,)), ((1,), (1,))))
-    taken = ops.windows(x, (2,), strides, dilations)
-    maker.add(ops.overlap_add(taken, (x.shape[1],), (2,), strides, dilations))
+    x, strides = _image(maker, choices), choices.of(((1,), (2,)))
+    taken = ops.windows(x, (2,), strides)
+    maker.add(ops.overlap_add(taken, (x.shape[1],), (2,), strides))
+
+
+@kind(smooth=True)
+def convolution(maker: Maker, choices: Choices) -> None:
+    """A convolution with constant weights, strided, padded, or transposed."""
+    x = _image(maker, choices)
+    channels = x.shape[2]
+    if not isinstance(channels, int):
+        raise Unfit
+    shape = (2, channels, choices.of((1, 3)))
+    weights = x.constant(np.cos(np.arange(np.prod(shape))).reshape(shape).astype(x.dtype.numpy))
+    stride, padding = choices.of(((1, (0, 0)), (2, (1, 0)), (1, (0, 1))))
+    maker.add(ops.convolution(x, weights, (stride,), (padding,)))
 
 
 # ---------------------------------------------------------------------------------- indexing

@@ -98,7 +98,7 @@ def bench_training_step():
 
 
 def synthetic_graph(nodes: int, seed: int = 0) -> Graph:
-    """A random graph of elementwise ops, products, moves and reductions, a tenth of it redundant."""
+    """A random graph of elementwise ops, products, moves and reductions, partly redundant."""
     generator = np.random.default_rng(seed)
     graph = Graph(f"synthetic_{nodes}")
     square = TensorType(dtypes.f32, (16, 16))
@@ -134,6 +134,6 @@ def bench_pipeline():
         rows = []
         for size in SIZES:
             graph = synthetic_graph(size)
-            seconds = seconds_of(lambda g=graph: compiler.lower(g, name, check=0), repeat=3)
+            seconds = seconds_of(lambda g=graph, n=name: compiler.lower(g, n, check=0), repeat=3)
             rows.append([size, seconds * 1e3, seconds / size * 1e6])
         show(f"pipeline of backend {name}: {pipeline}", ["nodes", "ms", "µs a node"], rows)

@@ -1,7 +1,7 @@
 """The gradient cases' ops in irflow's own functions.
 
-Each case is compiled as one function of inputs and cotangents on the backend that `IRFLOW_BACKEND` names; with
-`IRFLOW_EAGER` set (`1`, or `jit` for compiled eager calls) op by op instead.
+Each case is compiled as one function of inputs and cotangents on the backend that `IRFLOW_BACKEND`
+names; with `IRFLOW_EAGER` set (`1`, or `jit` for compiled eager calls) op by op instead.
 """
 
 import os
@@ -196,9 +196,84 @@ def _gather_nd(x, index):
     return ops.gather(irf.asarray(x), irf.asarray(index))
 
 
-ELEMENTWISE = ["negative", "abs", "exp", "expm1", "log", "log1p", "sqrt", "square", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "reciprocal", "floor", "sign", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "arctan2", "logaddexp", "where", "clip"]
-SAME = ["sum", "mean", "prod", "max", "min", "var", "std", "argmax", "matmul", "outer", "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "roll", "tile", "repeat", "tril", "triu", "moveaxis", "take", "take_along_axis"]
-ACTIVATIONS = ["sigmoid", "softplus", "silu", "mish", "softsign", "relu", "selu", "hard_sigmoid", "leaky_relu", "elu", "gelu", "softmax", "log_softmax", "logsumexp"]
+ELEMENTWISE = [
+    "negative",
+    "abs",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "square",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "reciprocal",
+    "floor",
+    "sign",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "maximum",
+    "minimum",
+    "power",
+    "arctan2",
+    "logaddexp",
+    "where",
+    "clip",
+]
+SAME = [
+    "sum",
+    "mean",
+    "prod",
+    "max",
+    "min",
+    "var",
+    "std",
+    "argmax",
+    "matmul",
+    "outer",
+    "reshape",
+    "transpose",
+    "expand_dims",
+    "squeeze",
+    "broadcast_to",
+    "flip",
+    "roll",
+    "tile",
+    "repeat",
+    "tril",
+    "triu",
+    "moveaxis",
+    "take",
+    "take_along_axis",
+]
+ACTIVATIONS = [
+    "sigmoid",
+    "softplus",
+    "silu",
+    "mish",
+    "softsign",
+    "relu",
+    "selu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "softmax",
+    "log_softmax",
+    "logsumexp",
+]
 
 OPS = {
     **{name: getattr(inp, name) for name in ELEMENTWISE + SAME},

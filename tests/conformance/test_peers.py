@@ -1,4 +1,6 @@
-"""The cases made by peers, where they are at hand: gradients, and training runs within the peers' band."""
+"""The cases made by peers, where they are at hand: gradients, and training runs within the peers'
+band.
+"""
 
 import os
 import re
