@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -57,14 +58,25 @@ class custom_vjp:
             bound = inspect.signature(self.function).bind(*args, **kwargs)
             bound.apply_defaults()
             args = bound.args
-        if current_trace() is None:
-            return self.function(*args)
+        if current_trace() is None or self in _in_forward.get():
+            return self._call_plainly(args)
         if self.forward is None or self.backward is None:
             raise UsageError(
                 f"custom_vjp function {self.name} has no gradient yet",
                 hint="call .defvjp(forward, backward) first",
             )
         return _Calling(self, args).apply()
+
+    def _call_plainly(self, args: tuple[Any, ...]) -> Any:
+        fixed = {position % len(args) for position in self.nondiff}
+        tensors = [
+            arg if i in fixed else tree.map_leaves(as_tensor, arg) for i, arg in enumerate(args)
+        ]
+        return tree.map_leaves(as_tensor, self.function(*tensors))
+
+
+_in_forward: ContextVar[frozenset[custom_vjp]] = ContextVar("_in_forward", default=frozenset())
+"""The functions whose forward function is being traced: there, a call of them is a plain one."""
 
 
 class _Calling:
@@ -105,7 +117,11 @@ class _Calling:
         assert forward is not None
 
         def run(inputs: list[Tensor]) -> Any:
-            result = forward(*self._whole(inputs))
+            token = _in_forward.set(_in_forward.get() | {self.custom})
+            try:
+                result = forward(*self._whole(inputs))
+            finally:
+                _in_forward.reset(token)
             if not isinstance(result, tuple) or len(result) != 2:
                 raise UsageError(f"the forward function of {name} returns (result, residuals)")
             return tuple(result)

@@ -32,7 +32,7 @@ def get_item(x: Tensor, key: Sequence[Any]) -> Tensor:
     parts = _complete(key, x)
     if any(_is_gathered(part) for part in parts):
         return _advanced(x, parts)
-    return _basic(x, parts)
+    return _basic(x, [part for part in parts if part is not Ellipsis])
 
 
 def _is_gathered(part: Any) -> bool:
@@ -43,7 +43,10 @@ def _is_gathered(part: Any) -> bool:
 
 
 def _complete(key: Sequence[Any], x: Tensor) -> list[Any]:
-    """The key with `...` written out to the tensor's rank, and masks as positions."""
+    """The key with slices for all axes after `...`, and masks as positions.
+
+    The `...` itself stays: it parts index arrays, also where it stands for no axis.
+    """
     used = sum(_axis_count(part) for part in key)
     if used > x.ndim:
         raise ShapeError(
@@ -52,11 +55,11 @@ def _complete(key: Sequence[Any], x: Tensor) -> list[Any]:
     dots = [i for i, part in enumerate(key) if part is Ellipsis]
     if len(dots) > 1:
         raise UsageError("an index may hold '...' once")
-    at = dots[0] if dots else len(key)
-    whole = [*key[:at], *[slice(None)] * (x.ndim - used), *key[at + 1 :]]
+    at = dots[0] + 1 if dots else len(key)
+    whole = [*key[:at], *[slice(None)] * (x.ndim - used), *key[at:]]
     parts: list[Any] = []
     for part in whole:
-        axis = sum(p is not None for p in parts)
+        axis = sum(p is not None and p is not Ellipsis for p in parts)
         parts.extend(_positions(part, x, axis) if _is_mask(part) else [part])
     return parts
 
@@ -123,7 +126,7 @@ def _position(part: Any, size: Size, axis: int) -> Size:
     position = index + size if index < 0 else index
     if isinstance(size, int) and not 0 <= position < size:
         raise ShapeError(f"index {index} is out of range", facts=[("axis", axis), ("size", size)])
-    return cast(Size, position)
+    return position
 
 
 def _bounds(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
@@ -177,7 +180,7 @@ def _advanced(x: Tensor, parts: Sequence[Any]) -> Tensor:
 
     The axes of the index stand where the arrays stood if these were side by side, else in front.
     """
-    cut = _basic(x, [_whole_unless_slice(part) for part in parts if part is not None])
+    cut = _basic(x, [_whole_unless_slice(part) for part in parts if _axis_count(part)])
     indexed, rest, before = _parted(parts)
     axes = [axis for axis, _ in indexed]
     tensors = [_index_tensor(x, part, cut.shape[axis]) for axis, part in indexed]
@@ -199,22 +202,28 @@ def _parted(parts: Sequence[Any]) -> tuple[list[tuple[int, Any]], list[int | Non
     """The indexed axes with their indices; the other axes of the result; how many come first."""
     indexed: list[tuple[int, Any]] = []
     rest: list[int | None] = []
-    places: list[int] = []  # for each index, how many other axes stand before it
+    before = 0
+    runs = 0  # of indices side by side
+    was_index = False
     axis = 0
     for part in parts:
-        if part is None or isinstance(part, slice):
-            rest.append(None if part is None else axis)
-        else:
+        is_index = not (part is None or part is Ellipsis or isinstance(part, slice))
+        if is_index:
             indexed.append((axis, part))
-            places.append(len(rest))
-        axis += part is not None
-    is_adjacent = len(set(places)) == 1
-    return indexed, rest, places[0] if is_adjacent else 0
+            before = before if runs else len(rest)
+            runs += not was_index
+        elif part is not Ellipsis:
+            rest.append(None if part is None else axis)
+        was_index = is_index
+        axis += _axis_count(part)
+    return indexed, rest, before if runs == 1 else 0
 
 
 def _index_tensor(x: Tensor, part: Any, size: Size) -> Tensor:
     """Positions along an axis as non-negative i64."""
-    tensor = part if isinstance(part, GraphOperand) else x.constant(np.asarray(operator.index(part)))
+    tensor = (
+        part if isinstance(part, GraphOperand) else x.constant(np.asarray(operator.index(part)))
+    )
     if not tensor.dtype.is_integer:
         raise UsageError(f"indices of type {tensor.type}", hint="indices are integers or bools")
     known = cast("Tensor", tensor).concrete()

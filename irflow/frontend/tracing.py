@@ -120,7 +120,8 @@ class Trace:
         return self._variables[variable]
 
     def assign(self, variable: Variable, tensor: Tensor) -> None:
-        """Give a variable a value; it becomes an output of the graph."""
+        """Give a variable a value; it becomes an output of the graph, and the old one an input."""
+        self.read(variable)
         self.assigned[variable] = self.lift(tensor)
 
     # ------------------------------------------------------------------------ concrete values

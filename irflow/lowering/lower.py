@@ -136,7 +136,9 @@ class _Lowering:
         contents = {inner: content_of(outer) for inner, outer in outside.items()}
         literals = {value: dense for value, dense in contents.items() if dense is not None}
         shapes = dict.fromkeys(value.type.shape for value in group.outputs)
-        for shape in shapes if group.nodes[0].op.lowering is not Lowering.NEST else [None]:
+        # A pass may have left nothing but operands in the region.
+        is_nest = bool(group.nodes) and group.nodes[0].op.lowering is Lowering.NEST
+        for shape in [None] if is_nest else shapes:
             chosen = [
                 i for i, v in enumerate(group.outputs) if shape is None or v.type.shape == shape
             ]

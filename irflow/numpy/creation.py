@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import Tensor, TensorLike, apply, as_tensor, strong
+from irflow.frontend.tensor import Tensor, TensorLike, apply, as_tensor
 from irflow.frontend.tensor import asarray as asarray
 
 Shape = Any
@@ -30,10 +30,7 @@ def _shape(shape: Shape) -> tuple[Size, ...]:
 @public
 def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of one value; its element type is that of the value unless given."""
-    value = strong(as_tensor(fill_value))
-    if dtype is not None:
-        value = value.astype(dtype)
-    return cast(Tensor, ops.broadcast_to(value, _shape(shape)))
+    return cast(Tensor, ops.broadcast_to(asarray(fill_value, dtype), _shape(shape)))
 
 
 @public

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
+
 from irflow import dtypes, ops
 from irflow.dims import Size
 from irflow.dtypes import DTypeLike
@@ -130,7 +132,7 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
 @public
 def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     """Arrays joined along an axis; all other sizes agree. With `axis=None` the flattened arrays."""
-    tensors = promote_all([as_tensor(x) for x in arrays])
+    tensors = _promoted("concatenate", arrays)
     if axis is None:
         tensors, axis = [t.reshape(-1) for t in tensors], 0
     return cast(Tensor, ops.concatenate(tensors, normalize_axis(axis, tensors[0].ndim)))
@@ -139,10 +141,17 @@ def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
 concat = concatenate
 
 
+def _promoted(name: str, arrays: Sequence[TensorLike]) -> list[Tensor]:
+    tensors = [as_tensor(x) for x in arrays]
+    if not tensors:
+        raise UsageError(f"{name}: there is nothing to join")
+    return promote_all(tensors)
+
+
 @public
 def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis."""
-    tensors = promote_all([as_tensor(x) for x in arrays])
+    tensors = _promoted("stack", arrays)
     return cast(Tensor, ops.stack(tensors, normalize_axis(axis, tensors[0].ndim + 1)))
 
 
@@ -166,16 +175,30 @@ def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
 
 
 @public
-def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
-    """Elements moved by `shift` along an axis; those that fall off come in at the other end."""
+def roll(
+    x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | None = None
+) -> Tensor:
+    """Elements moved by `shift` along axes; those that fall off come in at the other end.
+
+    Without an axis the flattened elements are moved. Several shifts and axes go together in pairs.
+    """
     tensor = as_tensor(x)
     if axis is None:
-        return roll(tensor.reshape(-1), shift, 0).reshape(tensor.shape)
-    at = normalize_axis(axis, tensor.ndim)
-    size = tensor.shape[at]
-    cut = -shift % int(size) if size else 0
-    tail = ops.slice_axis(tensor, at, cut, size)
-    return concatenate([tail, ops.slice_axis(tensor, at, 0, cut)], at) if cut else tensor
+        flat = roll(tensor.reshape(-1), int(np.sum(shift)), 0)
+        return cast(Tensor, ops.reshape(flat, tensor.shape))
+    for by, at in np.broadcast(shift, axis):
+        tensor = _rolled(tensor, int(by), normalize_axis(int(at), tensor.ndim))
+    return tensor
+
+
+def _rolled(x: Tensor, shift: int, axis: int) -> Tensor:
+    size = x.shape[axis]
+    if size == 0:
+        return x
+    # Of a symbolic size the remainder is not known, but a shift below it is usual.
+    cut = -shift % size if isinstance(size, int) else size - shift if shift > 0 else -shift
+    parts = [ops.slice_axis(x, axis, cut, size), ops.slice_axis(x, axis, 0, cut)]
+    return cast(Tensor, ops.concatenate(parts, axis))
 
 
 @public

@@ -9,7 +9,7 @@ from irflow import dims, ops
 from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.products import matmul
+from irflow.frontend.products import matmul as matrix_product
 from irflow.frontend.promotion import normalize_axes, promote_all
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
 from irflow.numpy.creation import arange
@@ -26,6 +26,12 @@ __all__ = [
     "vdot",
     "vecdot",
 ]
+
+
+@public
+def matmul(x: TensorLike, y: TensorLike) -> Tensor:
+    """`numpy.matmul`, the operator `@`: vectors gain an axis for it, batch axes broadcast."""
+    return matrix_product(as_tensor(x), as_tensor(y))
 
 
 @public

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import irflow.testing.steps  # noqa: F401  enters the kinds of steps
+import irflow.testing.elementwise_steps
+import irflow.testing.steps  # noqa: F401  both enter kinds of steps
 from irflow import ops
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph

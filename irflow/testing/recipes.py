@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -175,6 +175,8 @@ class Maker:
         return fitted
 
 
+Way = Callable[[], Any]
+"""One of several ways to go on; what is not chosen is not built."""
 StepFunction = Callable[[Maker, Choices], None]
 KINDS: dict[str, StepFunction] = {}
 SMOOTH: list[str] = []

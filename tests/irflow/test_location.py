@@ -20,8 +20,7 @@ def test_the_line_that_asks():
     assert os.path.basename(here.file) == "test_location.py"
     assert here.function == "test_the_line_that_asks"
     assert here.describe() == (
-        f"test_location.py:{here.line}, test_the_line_that_asks:    "
-        "here = location.user_location()"
+        f"test_location.py:{here.line}, test_the_line_that_asks:    here = location.user_location()"
     )
 
 

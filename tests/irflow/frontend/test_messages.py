@@ -24,7 +24,9 @@ def message(error, function, *args):
         function(*args)
     assert type(caught.value) is error
     return "\n".join(
-        line if not line.startswith("  in ") else "  in " + line.split(":", 2)[2].strip()
+        line
+        if not line.startswith("  in ")
+        else "  in " + line.split(":", 2)[2].strip()
         if ":    " not in line
         else f"  in {line.split(', ')[1].split(':')[0]}: {line.split(':    ')[1]}"
         for line in str(caught.value).splitlines()
