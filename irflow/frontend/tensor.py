@@ -32,7 +32,7 @@ from irflow.frontend.reductions import Axis, arg_extreme, extreme, mean, total
 from irflow.frontend.tracing import Trace, current_trace
 from irflow.ir import Op, TensorType
 from irflow.ir.graph import Graph, Value
-from irflow.ir.op import infer_types
+from irflow.ir.op import infer_types, run_op
 from irflow.location import user_location
 from irflow.ops.operand import GraphOperand
 from irflow.scalars import Scalar, find
@@ -497,10 +497,7 @@ def _run(
     if regions or eager.is_compiled():
         return tuple(Tensor(array, weak=weak) for array in eager.run_op(op, arrays, regions))
     types = infer_types(op, [operand.type for operand in operands])
-    results = op.numpy(*arrays)
-    if not isinstance(results, tuple):
-        return (Tensor(results, weak=weak, type=types[0]),)
-    pairs = zip(results, types, strict=True)
+    pairs = zip(run_op(op, arrays), types, strict=True)
     return tuple(Tensor(result, weak=weak, type=type) for result, type in pairs)
 
 

@@ -6,15 +6,16 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from irflow import dims
 from irflow.errors import IrflowError, ShapeError
 from irflow.ir.graph import Graph, Node, Value
-from irflow.ir.types import type_of
+from irflow.ir.op import run_op
+from irflow.ir.types import TensorType, type_of
 
 
 def evaluate(
@@ -52,18 +53,28 @@ def run_node(
     """The results of one node on concrete arrays."""
     op = node.op.substitute(sizes) if sizes else node.op
     try:
-        result = op.numpy(*inputs, regions=_evaluators(node)) if node.regions else op.numpy(*inputs)  # type: ignore[call-arg]
+        return run_op(op, inputs, _evaluators(node))
     except IrflowError as error:
         raise error.at(node.location) from None
-    return result if isinstance(result, tuple) else (result,)
 
 
-def _evaluators(node: Node) -> tuple[Callable[..., tuple[np.ndarray, ...]], ...]:
-    return tuple(partial(_evaluate_region, region) for region in node.regions)
+@dataclass(frozen=True, slots=True)
+class RegionEvaluator:
+    """A region as a function of arrays, for the meaning of an op with regions."""
+
+    region: Graph
+
+    def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(evaluate(self.region, inputs))
+
+    def result_types(self, *inputs: np.ndarray) -> tuple[TensorType, ...]:
+        """The types of the results, without computing them."""
+        sizes = bind_sizes(self.region, inputs)
+        return tuple(type.substitute(sizes) for type in self.region.output_types)
 
 
-def _evaluate_region(region: Graph, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-    return tuple(evaluate(region, inputs))
+def _evaluators(node: Node) -> tuple[RegionEvaluator, ...]:
+    return tuple(RegionEvaluator(region) for region in node.regions)
 
 
 def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:

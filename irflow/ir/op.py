@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 Types = TensorType | tuple[TensorType, ...]
 Arrays = np.ndarray | tuple[np.ndarray, ...]
-Evaluator = Callable[..., tuple[np.ndarray, ...]]
-"""A region as a function of arrays, given to the meaning of an op with regions."""
+
+
+class Evaluator(Protocol):
+    """A region as a function of arrays, given to the meaning of an op with regions."""
+
+    def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The results of the region."""
+
+    def result_types(self, *inputs: np.ndarray) -> tuple[TensorType, ...]:
+        """Their types, without computing them."""
 
 
 class Lowering(enum.Enum):
@@ -213,3 +221,12 @@ def infer_types(
     except TypeError as error:
         raise IrflowError(f"{op.name} does not take {len(types)} inputs: {error}") from error
     return (result,) if isinstance(result, TensorType) else tuple(result)
+
+
+def run_op(
+    op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Evaluator] = ()
+) -> tuple[np.ndarray, ...]:
+    """`op.numpy` as a tuple, without floating-point warnings: NaN and inf are values here."""
+    with np.errstate(all="ignore"):
+        result = op.numpy(*arrays, regions=regions) if regions else op.numpy(*arrays)  # type: ignore[call-arg]
+    return result if isinstance(result, tuple) else (result,)

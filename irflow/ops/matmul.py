@@ -45,10 +45,9 @@ class Matmul(Op):
 
     def numpy(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         wide = accumulator(left.dtype)
-        with np.errstate(all="ignore"):
-            product: np.ndarray = np.matmul(
-                left.astype(wide, copy=False), right.astype(wide, copy=False)
-            )
+        product: np.ndarray = np.matmul(
+            left.astype(wide, copy=False), right.astype(wide, copy=False)
+        )
         return np.asarray(product.astype(left.dtype, copy=False))
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:

@@ -176,7 +176,7 @@ def test_as_a_decorator():
     assert f(2, 3).item() == 6
 
 
-# ------------------------------------------------------------------------------------ specialisation
+# ----------------------------------------------------------------------------------- specialisation
 
 
 def test_one_compilation_for_each_kind_of_arguments(capsys, monkeypatch):

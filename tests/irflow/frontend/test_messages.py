@@ -37,6 +37,9 @@ def expected(text):
     return textwrap.dedent(text).strip("\n")
 
 
+NEEDS = "needs the value of a tensor that is only being traced"
+
+
 def product(x, w):
     return x @ w
 
@@ -119,12 +122,12 @@ def test_wrong_dtypes():
 
 def test_a_branch_on_data():
     assert message(errors.ConcretizationError, irf.jit(branch), 1.0) == expected("""
-        a branch ('if', 'while', 'and', 'or', 'not') needs the value of a tensor that is only being traced
+        a branch ('if', 'while', 'and', 'or', 'not') {needs}
           tensor   bool[]
           made in  {line}
           in branch: return x if x > 0 else -x
           hint: inside jit a choice by data is inp.where; a setting can be a static argument
-        """).replace("{line}", made_in(branch, 1))  # fmt: skip
+        """).format(line=made_in(branch, 1), needs=NEEDS)
 
 
 def made_in(function, offset):
