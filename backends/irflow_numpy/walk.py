@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from irflow.backend import Executable
-from irflow.ir.evaluate import bind_sizes, run_node
+from irflow.errors import IrflowError
+from irflow.ir.evaluate import RegionEvaluator, bind_sizes
 from irflow.ir.graph import Graph, Node, Value
-from irflow.ir.op import Op
+from irflow.ir.op import Op, run_op
 from irflow.ir.types import TensorType
 from irflow.ops import Constant, Convert, Elementwise
 from irflow.ops.elementwise import ufunc_of
@@ -72,17 +73,22 @@ class NumpyExecutable(Executable):
         self._lock = threading.Lock()
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return _unshared(self.run(arrays), arrays)
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The results as they come: they may share memory with the inputs and each other."""
         key = tuple([(array.dtype, array.shape) for array in arrays])
         plan = self._plans.get(key)
         if plan is None:
             plan = self._add_plan(key, make_plan(self.graph, bind_sizes(self.graph, arrays)))
         slots: Slots = [None] * plan.slots
         slots[: len(arrays)] = arrays
-        for step in plan.steps:
-            step.run(slots)
-            for slot in step.dead:
-                slots[slot] = None
-        return _results(plan, slots, arrays)
+        with np.errstate(all="ignore"):  # NaN and inf are values here, not events
+            for step in plan.steps:
+                step.run(slots)
+                for slot in step.dead:
+                    slots[slot] = None
+        return [slots[slot] for slot in plan.outputs]  # type: ignore[misc]
 
     def _add_plan(self, key: Key, plan: Plan) -> Plan:
         with self._lock:
@@ -91,12 +97,24 @@ class NumpyExecutable(Executable):
             return self._plans.setdefault(key, plan)
 
 
-def _results(plan: Plan, slots: Slots, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+class Region:
+    """A region of a node, which the node's meaning runs any number of times."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.executable = NumpyExecutable(graph)
+
+    def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(self.executable.run(inputs))
+
+    def result_types(self, *inputs: np.ndarray) -> tuple[TensorType, ...]:
+        """The types of the results, without computing them."""
+        return RegionEvaluator(self.executable.graph).result_types(*inputs)
+
+
+def _unshared(arrays: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The outputs as arrays that share memory with nothing."""
     results: list[np.ndarray] = []
-    for slot in plan.outputs:
-        array = slots[slot]
-        assert array is not None
+    for array in arrays:
         is_own = array.flags.c_contiguous and array.flags.owndata and array.flags.writeable
         is_shared = any(array is other for other in (*inputs, *results))
         results.append(array if is_own and not is_shared else np.array(array, order="C", copy=True))
@@ -172,7 +190,8 @@ def _is_real_conversion(node: Node) -> bool:
 def _run_ufunc(
     op: Elementwise, reads: tuple[int, ...], write: int, target: int | None
 ) -> Callable[[Slots], None]:
-    meaning = op.row.numpy
+    meaning = ufunc_of(op.row)
+    assert meaning is not None
 
     def run(slots: Slots) -> None:
         out = None if target is None else slots[target]
@@ -202,9 +221,15 @@ def _run_op(op: Op, reads: tuple[int, ...], writes: tuple[int, ...]) -> Callable
 def _run_with_regions(
     node: Node, sizes: Mapping[str, int], reads: tuple[int, ...], writes: tuple[int, ...]
 ) -> Callable[[Slots], None]:
+    op = node.op.substitute(sizes) if sizes else node.op
+    regions = [Region(region) for region in node.regions]
+
     def run(slots: Slots) -> None:
         operands: list[np.ndarray] = [slots[i] for i in reads]  # type: ignore[misc]
-        _put(slots, writes, run_node(node, operands, sizes))
+        try:
+            _put(slots, writes, run_op(op, operands, regions))
+        except IrflowError as error:
+            raise error.at(node.location) from None
 
     return run
 
