@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irflow.compiler import use_backend
+    from irflow.control import checkpoint, cond, fori_loop, scan, switch, while_loop
     from irflow.dtypes import (
         bf16,
         bool_,
@@ -46,10 +47,36 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
+    from irflow.session import (
+        Graph,
+        Session,
+        get_default_graph,
+        global_variables_initializer,
+        gradients,
+        group,
+        placeholder,
+        reset_default_graph,
+    )
 
 __version__ = "0.1.0"
 
-_HOMES = {"IrflowError": "errors", "use_backend": "compiler"}
+_GRAPH_NAMES = [
+    "Graph",
+    "Session",
+    "get_default_graph",
+    "global_variables_initializer",
+    "gradients",
+    "group",
+    "placeholder",
+    "reset_default_graph",
+]
+_CONTROL_NAMES = ["checkpoint", "cond", "fori_loop", "scan", "switch", "while_loop"]
+_HOMES = {
+    "IrflowError": "errors",
+    "use_backend": "compiler",
+    **dict.fromkeys(_GRAPH_NAMES, "session"),
+    **dict.fromkeys(_CONTROL_NAMES, "control"),
+}
 _DTYPES = [
     "bf16",
     "bool_",
@@ -70,27 +97,40 @@ _DTYPES = [
 _NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
 
 __all__ = [
+    "Graph",
     "IrflowError",
+    "Session",
     "Tensor",
     "Variable",
     "asarray",
     "bf16",
     "bool_",
+    "checkpoint",
     "complex64",
     "complex128",
+    "cond",
     "custom_vjp",
     "disable_jit",
     "f16",
     "f32",
     "f64",
+    "get_default_graph",
+    "global_variables_initializer",
+    "fori_loop",
     "grad",
+    "gradients",
+    "group",
     "i8",
     "i16",
     "i32",
     "i64",
     "jit",
     "jvp",
+    "placeholder",
+    "reset_default_graph",
+    "scan",
     "stop_gradient",
+    "switch",
     "u8",
     "u16",
     "u32",
@@ -98,6 +138,7 @@ __all__ = [
     "use_backend",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
-from irflow import ops
-from irflow.errors import ShapeError
+from irflow import dtypes, ops
+from irflow.errors import DTypeError, ShapeError
 from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
 from irflow.scalars import find
@@ -21,17 +22,23 @@ def softmax_cross_entropy(logits: TensorLike, labels: TensorLike) -> Tensor:
 
     Returns:
         A scalar. A label outside of the classes gives NaN.
+
+    Raises:
+        ShapeError: there is not one label, or one row of probabilities, for each row of logits.
+        DTypeError: class numbers that are no integers.
     """
     x, y = inexact(logits), as_tensor(labels)
     if y.ndim == x.ndim:
-        per_example = -(ops.log_softmax(x, -1) * y).sum(-1)
-        return cast(Tensor, per_example.mean())
+        return cast(Tensor, -(ops.log_softmax(x, -1) * y).sum(-1)).mean()
+    facts = [("logits", x.type), ("labels", y.type)]
     if y.shape != x.shape[:-1]:
-        raise ShapeError(
-            "softmax_cross_entropy: one label a row is needed",
-            facts=[("logits", x.type), ("labels", y.type)],
-        )
-    return cast(Tensor, ops.cross_entropy(x, y)).mean()
+        raise ShapeError("softmax_cross_entropy: one label a row is needed", facts=facts)
+    if not y.dtype.is_integer:
+        raise DTypeError("softmax_cross_entropy: labels are integers", facts=facts)
+    # As an unsigned number a negative label is a large one, so that one comparison is enough.
+    is_class = y.astype("u64") < ops.size_of(y, x.shape[-1], dtypes.u64)
+    losses = ops.cross_entropy(x, y)
+    return apply_row(find("where"), (is_class, losses, math.nan)).mean()
 
 
 @public
@@ -44,20 +51,30 @@ def sigmoid_cross_entropy(logits: TensorLike, targets: TensorLike) -> Tensor:
 @public
 def mean_squared_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the squared differences."""
-    difference = inexact(predictions) - targets
+    difference = _difference(predictions, targets)
     return cast(Tensor, difference * difference).mean()
 
 
 @public
 def mean_absolute_error(predictions: TensorLike, targets: TensorLike) -> Tensor:
     """The mean of the absolute differences."""
-    return cast(Tensor, abs(inexact(predictions) - targets)).mean()
+    return cast(Tensor, abs(_difference(predictions, targets))).mean()
+
+
+def _difference(predictions: TensorLike, targets: TensorLike) -> Tensor:
+    x, t = inexact(predictions), as_tensor(targets)
+    if x.shape != t.shape and t.shape:
+        raise ShapeError(
+            "loss: predictions and targets differ in shape",
+            facts=[("predictions", x.type), ("targets", t.type)],
+        )
+    return cast(Tensor, x - t)
 
 
 @public
 def huber(predictions: TensorLike, targets: TensorLike, delta: float = 1.0) -> Tensor:
     """The mean of `d²/2` for differences up to `delta`, of `delta * (|d| - delta/2)` beyond."""
-    distance = abs(inexact(predictions) - targets)
+    distance = abs(_difference(predictions, targets))
     inner = apply_row(find("minimum"), (distance, delta))
     return cast(Tensor, inner * (distance - 0.5 * inner)).mean()
 

@@ -29,7 +29,7 @@ LAYERS = [
     ["compiler"],
     ["artifact"],
     ["frontend"],
-    ["numpy", "random", "control"],
+    ["numpy", "random", "control", "session"],
     ["nn", "data", "datasets"],
     ["optim", "losses"],
     ["keras"],

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from irflow.autodiff.tape import is_inlined, require_float
 from irflow.errors import IrflowError
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.operand import Handle
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an op's `push_forward` may ask of the differentiation.
+
+    An op with regions has that method in the place of `jvp`: it emits the op anew, so that its
+    regions return tangents too.
+    """
+
+    regions: tuple[Graph, ...]
+
+    def push_forward(self, region: Graph, wanted: Sequence[int]) -> Graph:
+        """A region with tangents; see `jvp_graph`."""
+        return jvp_graph(region, wanted)
 
 
 def jvp_graph(graph: Graph, wrt: Sequence[int]) -> Graph:
@@ -56,15 +72,21 @@ def _push_forward(
 def _step(
     builder: Builder, node: Node, operands: list[Value], tangents: dict[Value, Handle]
 ) -> list[Value]:
-    copies = tuple(region.copy() for region in node.regions)
-    outputs = list(builder.emit(node.op, operands, copies))
     given = [tangents.get(value) for value in operands]
-    if all(t is None for t in given):
-        return outputs
+    is_active = any(t is not None for t in given)
     handles = [Handle(builder, value) for value in operands]
-    results = [Handle(builder, value) for value in outputs]
+    push = getattr(node.op, "push_forward", None)
     try:
-        changes = node.op.jvp(None, handles, results, given)
+        if is_active and push is not None:
+            results, changes = push(Context(node.regions), handles, given)
+            outputs = [handle.value for handle in results]
+        else:
+            copies = tuple(region.copy() for region in node.regions)
+            outputs = list(builder.emit(node.op, operands, copies))
+            if not is_active:
+                return outputs
+            results = [Handle(builder, value) for value in outputs]
+            changes = node.op.jvp(None, handles, results, given)
     except IrflowError as error:
         raise error.at(node.location) from None
     for value, tangent in zip(outputs, changes, strict=True):

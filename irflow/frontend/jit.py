@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from irflow import compiler, log, tree
+from irflow import compiler, dims, log, tree
 from irflow.compiler.config import selected_name
 from irflow.errors import UsageError
 from irflow.frontend import specs
@@ -190,8 +190,11 @@ class JitFunction:
         return trace_function(run, arguments, self.name, is_compiled=True)
 
     def _call_traced(self, key: Key, tensors: list[Tensor]) -> Any:
-        rows = zip(tensors, self.parameters.hints(key.structure), strict=True)
-        arguments = [_argument(tensor, hint) for tensor, hint in rows]
+        hints = self.parameters.hints(key.structure)
+        if self.options.spec is not None and all(tensor.type.is_static for tensor in tensors):
+            rows = zip(hints, key.types, tensors, strict=True)
+            dims.solve((hint, type.shape, t.type.static_shape) for hint, type, t in rows)
+        arguments = [_argument(t, hint) for t, hint in zip(tensors, hints, strict=True)]
         return call_traced(self._trace(key.structure, key.statics, arguments), tensors, self.name)
 
     def _run_plainly(self, call: Call, structure: tree.Structure, tensors: Sequence[Tensor]) -> Any:

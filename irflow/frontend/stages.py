@@ -12,7 +12,8 @@ from irflow.backend import Executable
 from irflow.errors import DTypeError, ShapeError, TreeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.calls import Call, Parameters
-from irflow.frontend.tensor import Tensor, as_tensor, number
+from irflow.frontend.numbers import number
+from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import TracedFunction
 from irflow.ir import TensorType
 from irflow.ir.graph import Graph

@@ -20,6 +20,7 @@ from irflow.errors import DonatedTensorError, DTypeError, IrflowError, ShapeErro
 from irflow.frontend import eager, tracing
 from irflow.frontend.boundary import public
 from irflow.frontend.indexing import get_item
+from irflow.frontend.numbers import leaf_classes, list_array, literal, number, type_for
 from irflow.frontend.products import matmul
 from irflow.frontend.promotion import (
     broadcast_shapes,
@@ -350,12 +351,6 @@ for _name in OPERATORS:
 # ---------------------------------------------------------------------------------- making tensors
 
 
-@lru_cache(maxsize=8192)
-def type_for(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> TensorType:
-    """The type of arrays of a dtype and shape: one object each, so that comparing them is quick."""
-    return TensorType(dtypes.from_numpy(dtype), shape)
-
-
 def is_tensor_like(value: object) -> bool:
     """Whether `as_tensor` takes the value as one operand; lists are not meant by that."""
     return isinstance(
@@ -395,42 +390,13 @@ def as_tensor(value: TensorLike) -> Tensor:
     return Tensor(array, type=type_for(array.dtype, array.shape))
 
 
-def number(value: complex, dtype: DType | None = None) -> np.ndarray:
-    """A Python number as an array of its default element type, or of another.
-
-    Raises:
-        DTypeError: it is an integer that the type does not hold.
-    """
-    if dtype is None:
-        is_large = type(value) is int and value >= 2**63
-        dtype = dtypes.u64 if is_large else dtypes.PYTHON_NUMBERS[type(value)]
-    try:
-        return np.asarray(value, dtype.numpy)
-    except OverflowError:
-        raise DTypeError(f"the integer {value} does not fit in {dtype}") from None
-
-
 def _from_list(value: Sequence[Any], dtype: DType | None = None) -> Tensor:
-    kinds = set(_kinds(value))
+    kinds = set(leaf_classes(value))
     if any(issubclass(kind, Tensor) or hasattr(kind, "__irflow_tensor__") for kind in kinds):
         parts = promote_all([as_tensor(item) for item in value])
         shape = broadcast_shapes("a list of tensors", [part.type for part in parts])
         return cast(Tensor, ops.stack([ops.broadcast_to(part, shape) for part in parts], 0))
-    if dtype is not None:
-        return as_tensor(np.asarray(value, dtype.numpy))
-    array = np.asarray(value)
-    if kinds <= dtypes.PYTHON_NUMBERS.keys() and array.dtype.kind in "fc":
-        array = array.astype(np.float32 if array.dtype.kind == "f" else np.complex64)
-    return as_tensor(array)
-
-
-def _kinds(value: Any) -> Iterator[type]:
-    """The classes of the leaves of nested lists."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _kinds(item)
-    else:
-        yield type(value)
+    return as_tensor(list_array(value, dtype))
 
 
 @public
@@ -507,6 +473,7 @@ def apply_row(row: Scalar, operands: Sequence[TensorLike]) -> Tensor:
     first = 1 if row.selects else 0
     dtype, weak = common_type(tensors[first:], row)
     try:
+        _require_alive(tensors)
         shape = broadcast_shapes(row.name, [tensor.type for tensor in tensors])
         ready = [
             _ready(operand, tensor, dtypes.bool_ if i < first else dtype, shape)
@@ -515,6 +482,13 @@ def apply_row(row: Scalar, operands: Sequence[TensorLike]) -> Tensor:
     except IrflowError as error:
         raise error.at(user_location()) from None
     return apply(_elementwise(row), ready, weak=weak and row.result == "same")[0]
+
+
+def _require_alive(tensors: Sequence[Tensor]) -> None:
+    """LeakedTracerError for a tensor whose trace has ended, before its sizes make trouble."""
+    for tensor in tensors:
+        if tensor.trace is not None and not tensor.trace.is_alive:
+            raise tracing.leaked(tensor)
 
 
 def _ready(operand: TensorLike, tensor: Tensor, dtype: DType, shape: tuple[Size, ...]) -> Tensor:
@@ -530,13 +504,6 @@ def _ready(operand: TensorLike, tensor: Tensor, dtype: DType, shape: tuple[Size,
     if current_trace() is None and not eager.is_compiled():  # the same without making an op
         return Tensor(np.broadcast_to(tensor.data, cast(tuple[int, ...], shape)))
     return cast(Tensor, ops.broadcast_to(tensor, shape))
-
-
-def literal(value: complex, dtype: DType) -> np.ndarray:
-    """A Python number in an element type; a float is cut to an integer as by `astype`."""
-    if dtype.is_integer and not isinstance(value, int):
-        return ops.Convert(dtype).numpy(number(value))
-    return number(value, dtype)
 
 
 @lru_cache(maxsize=1024)

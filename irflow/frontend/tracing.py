@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from irflow.ops.constants import Constant
 if TYPE_CHECKING:
     from irflow.frontend.tensor import Tensor
     from irflow.frontend.variable import Variable
+    from irflow.session import Operation
 
 
 class Trace:
@@ -43,11 +44,20 @@ class Trace:
         assigned: the last value given to each variable.
     """
 
+    # The rule that is broken by a tensor outside of its trace, and what to do instead.
+    leak: ClassVar[tuple[str, str]] = (
+        "a traced tensor is used after its trace has ended",
+        "return it from the function instead of storing it; state belongs in a Variable",
+    )
+    # What to do instead of asking a tensor for its value.
+    value_hint: ClassVar[str] = (
+        "inside jit a choice by data is inp.where; a setting can be a static argument"
+    )
+
     def __init__(self, name: str, parent: Trace | None, is_compiled: bool) -> None:
         self.graph = Graph(name)
         self.parent = parent
         self.is_compiled = is_compiled
-        self.is_alive = True
         self.builder = Builder(self.graph)
         self.captures: list[Tensor | Variable] = []
         self.assigned: dict[Variable, Value] = {}
@@ -56,6 +66,11 @@ class Trace:
         self._captured: dict[Value, Value] = {}
         self._variables: dict[Variable, Value] = {}
         self._known: dict[Value, np.ndarray] = {}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its tensors can be used now, in this thread."""
+        return any(trace is self for trace in _stack.traces)
 
     def add_input(
         self,
@@ -119,10 +134,14 @@ class Trace:
             self._variables[variable] = value
         return self._variables[variable]
 
-    def assign(self, variable: Variable, tensor: Tensor) -> None:
+    def assign(self, variable: Variable, tensor: Tensor) -> Operation | None:
         """Give a variable a value; it becomes an output of the graph, and the old one an input."""
         self.read(variable)
         self.assigned[variable] = self.lift(tensor)
+        return None
+
+    def created(self, variable: Variable) -> None:
+        """Take note of a variable that is made while this trace is the innermost one."""
 
     # ------------------------------------------------------------------------ concrete values
 
@@ -176,12 +195,23 @@ def current_trace() -> Trace | None:
 def tracing(name: str, *, is_compiled: bool = False) -> Iterator[Trace]:
     """Record ops in a new trace inside the current one."""
     trace = Trace(name, current_trace(), is_compiled)
-    _stack.traces.append(trace)
+    enter(trace)
     try:
         yield trace
     finally:
-        _stack.traces.pop()
-        trace.is_alive = False
+        leave(trace)
+
+
+def enter(trace: Trace) -> None:
+    """Make a trace the innermost one of this thread, until `leave`."""
+    _stack.traces.append(trace)
+
+
+def leave(trace: Trace) -> None:
+    """Undo the last `enter` of a trace."""
+    traces = _stack.traces
+    position = max(i for i, entered in enumerate(traces) if entered is trace)
+    del traces[position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,17 +260,15 @@ def concretization_error(tensor: Tensor, wanted: str) -> ConcretizationError:
     return ConcretizationError(
         f"{wanted} needs the value of a tensor that is only being traced",
         facts=[("tensor", tensor.type), *_origin(tensor)],
-        hint="inside jit a choice by data is inp.where; a setting can be a static argument",
+        hint=None if tensor.trace is None else tensor.trace.value_hint,
     )
 
 
 def leaked(tensor: Tensor) -> LeakedTracerError:
     """The error when a tensor outlives its trace."""
-    return LeakedTracerError(
-        "a traced tensor is used after its trace has ended",
-        facts=[("tensor", tensor.type), *_origin(tensor)],
-        hint="return it from the function instead of storing it; state belongs in a Variable",
-    )
+    assert tensor.trace is not None
+    rule, hint = tensor.trace.leak
+    return LeakedTracerError(rule, facts=[("tensor", tensor.type), *_origin(tensor)], hint=hint)
 
 
 def _origin(tensor: Tensor) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from irflow.ir import TensorType
 
 if TYPE_CHECKING:
     from irflow.frontend.tracing import Trace
+    from irflow.session import Operation
 
 _counter = itertools.count()
 
@@ -43,6 +44,7 @@ class Variable:
     __slots__ = ("__weakref__", "_data", "name", "trainable", "type")
     __array_ufunc__ = None  # so that `ndarray + variable` asks the variable
 
+    @public
     def __init__(
         self,
         value: TensorLike,
@@ -52,11 +54,15 @@ class Variable:
         dtype: DTypeLike | None = None,
     ) -> None:
         tensor = asarray(value, dtype)
+        array = tensor.demand("the initial value of a variable")
         # An array of its own: the tensor given may be donated later.
-        self._data = Tensor(tensor.data.copy() if isinstance(value, Tensor) else tensor.data)
+        self._data = Tensor(array.copy() if isinstance(value, Tensor) else array)
         self.type: TensorType = tensor.type
         self.name = name if name is not None else f"variable_{next(_counter)}"
         self.trainable = trainable
+        trace = current_trace()
+        if trace is not None:
+            trace.created(self)
 
     @property
     def value(self) -> Tensor:
@@ -84,8 +90,11 @@ class Variable:
         return self.type.dtype
 
     @public
-    def assign(self, value: TensorLike) -> None:
+    def assign(self, value: TensorLike) -> Operation | None:
         """Give the variable another value of the same shape; the element type is converted.
+
+        Returns:
+            None; in an explicit graph, the operation that assigns when a session runs it.
 
         Raises:
             ShapeError: the shape differs.
@@ -100,17 +109,17 @@ class Variable:
             tensor = tensor.astype(self.type.dtype)
         trace = current_trace()
         if trace is not None:
-            trace.assign(self, tensor)
-        else:
-            self._data = Tensor(_own(tensor.data, value))
+            return trace.assign(self, tensor)
+        self._data = Tensor(_own(tensor.data, value))
+        return None
 
-    def assign_add(self, delta: TensorLike) -> None:
-        """Add to the value."""
-        self.assign(self.value + delta)
+    def assign_add(self, delta: TensorLike) -> Operation | None:
+        """Add to the value; as `assign`."""
+        return self.assign(self.value + delta)
 
-    def assign_sub(self, delta: TensorLike) -> None:
-        """Subtract from the value."""
-        self.assign(self.value - delta)
+    def assign_sub(self, delta: TensorLike) -> Operation | None:
+        """Subtract from the value; as `assign`."""
+        return self.assign(self.value - delta)
 
     @public
     def numpy(self) -> np.ndarray:
@@ -148,7 +157,8 @@ def _own(array: np.ndarray, value: TensorLike) -> np.ndarray:
 
 def _forward(name: str) -> Any:
     def method(self: Variable, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.value, name)(*args, **kwargs)
+        others = [arg.value if isinstance(arg, Variable) else arg for arg in args]
+        return getattr(self.value, name)(*others, **kwargs)
 
     method.__name__ = name
     return method

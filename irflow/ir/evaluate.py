@@ -6,7 +6,9 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +58,35 @@ def run_node(
         return run_op(op, inputs, _evaluators(node))
     except IrflowError as error:
         raise error.at(node.location) from None
+
+
+class StepLimit:
+    """How many steps a loop of unknown length may take while arbitrary inputs are tried.
+
+    Attributes:
+        most: of this context, or None.
+    """
+
+    def __init__(self) -> None:
+        self.most: ContextVar[int | None] = ContextVar("irflow_step_limit", default=None)
+
+    @contextmanager
+    def __call__(self, most: int) -> Iterator[None]:
+        """Loops that take more steps inside a `with` block raise."""
+        token = self.most.set(most)
+        try:
+            yield
+        finally:
+            self.most.reset(token)
+
+    def check(self, steps: int) -> None:
+        """IrflowError when a loop has taken too many steps."""
+        most = self.most.get()
+        if most is not None and steps > most:
+            raise IrflowError(f"a loop took more than {most} steps")
+
+
+step_limit = StepLimit()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Ste
 from irflow.lowering.target import GENERIC, Target
 from irflow.ops import Constant
 
-INLINED = ("call", "custom_vjp")
+INLINED = ("call", "checkpoint", "custom_vjp")
 FUSED = "fusion"
-ALIASES = ("reshape", "stop_gradient")
+ALIASES = ("optimization_barrier", "reshape", "stop_gradient")
 """Ops whose result is the memory of their operand."""
 
 

@@ -65,7 +65,13 @@ def conv(
 
 def per_axis(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
     """One number for all spatial axes, or one each."""
-    return (value,) * rank if isinstance(value, int) else tuple(value)
+    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(numbers) != rank:
+        raise UsageError(
+            f"one number, or one for each of {rank} spatial axes is wanted",
+            facts=[("given", numbers)],
+        )
+    return numbers
 
 
 def pads(
@@ -158,20 +164,39 @@ def layer_norm(
     axis: int | Sequence[int] = -1,
     epsilon: float = 1e-5,
 ) -> Tensor:
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset` along `axis`."""
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset` along `axis`.
+
+    The quotient of 16-bit floats is computed in f32.
+    """
     t = inexact(x)
-    centred = t - t.mean(axis, keepdims=True)
+    wide = _wide(t)
+    centred = wide - wide.mean(axis, keepdims=True)
     variance = (centred * centred).mean(axis, keepdims=True)
-    result = centred * apply_row(find("rsqrt"), (variance + epsilon,))
-    result = result if scale is None else result * scale
-    return cast(Tensor, result if offset is None else result + offset)
+    return _affine(centred * _rsqrt(variance + epsilon), t, scale, offset)
 
 
 @public
 def rms_norm(
     x: TensorLike, scale: TensorLike | None = None, *, axis: int = -1, epsilon: float = 1e-6
 ) -> Tensor:
-    """`x / sqrt(mean(x²) + epsilon) * scale` along `axis`."""
+    """`x / sqrt(mean(x²) + epsilon) * scale` along `axis`; as `layer_norm` for 16-bit floats."""
     t = inexact(x)
-    result = t * apply_row(find("rsqrt"), ((t * t).mean(axis, keepdims=True) + epsilon,))
-    return cast(Tensor, result if scale is None else result * scale)
+    wide = _wide(t)
+    mean = (wide * wide).mean(axis, keepdims=True)
+    return _affine(wide * _rsqrt(mean + epsilon), t, scale, None)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return cast(Tensor, ops.convert(x, dtypes.compute_dtype(x.dtype)))
+
+
+def _rsqrt(x: Any) -> Tensor:
+    return apply_row(find("rsqrt"), (x,))
+
+
+def _affine(
+    normal: Any, like: Tensor, scale: TensorLike | None, offset: TensorLike | None
+) -> Tensor:
+    result = ops.convert(normal, like.dtype)
+    result = result if scale is None else result * scale
+    return cast(Tensor, result if offset is None else result + offset)

@@ -25,6 +25,7 @@ from irflow.dtypes import (
 )
 from irflow.frontend.tensor import Tensor as ndarray
 from irflow.frontend.tensor import asarray
+from irflow.numpy import linalg
 from irflow.numpy.creation import (
     arange,
     empty,
@@ -82,6 +83,16 @@ from irflow.numpy.products import (
     tensordot,
     vdot,
     vecdot,
+)
+from irflow.numpy.scans import (
+    argsort,
+    cumprod,
+    cumsum,
+    cumulative_prod,
+    cumulative_sum,
+    searchsorted,
+    sort,
+    top_k,
 )
 from irflow.numpy.statistics import (
     all,

@@ -56,20 +56,24 @@ def dot_general(
     ca, cb = normalize_axes(contract[0], a.ndim), normalize_axes(contract[1], b.ndim)
     ba, bb = normalize_axes(batch[0], a.ndim), normalize_axes(batch[1], b.ndim)
     for i, j in [*zip(ca, cb, strict=True), *zip(ba, bb, strict=True)]:
-        if not dims.decide_equal(a.shape[i], b.shape[j]):
-            raise ShapeError(
-                "tensor product: sizes of paired axes differ",
-                facts=[
-                    ("left", a.type, f"axis {i} = {a.shape[i]}"),
-                    ("right", b.type, f"axis {j} = {b.shape[j]}"),
-                ],
-            )
+        _require_equal(a, i, b, j)
     fa = tuple(i for i in range(a.ndim) if i not in ca + ba)
     fb = tuple(i for i in range(b.ndim) if i not in cb + bb)
     left = _grouped(a, ba, fa, ca)
     right = _grouped(b, bb, cb, fb)
     shape = tuple(a.shape[i] for i in ba + fa) + tuple(b.shape[i] for i in fb)
     return cast(Tensor, ops.reshape(ops.matmul(left, right), shape))
+
+
+def _require_equal(x: Tensor, i: int, y: Tensor, j: int) -> None:
+    if not dims.decide_equal(x.shape[i], y.shape[j]):
+        raise ShapeError(
+            "tensor product: sizes of paired axes differ",
+            facts=[
+                ("left", x.type, f"axis {i} = {x.shape[i]}"),
+                ("right", y.type, f"axis {j} = {y.shape[j]}"),
+            ],
+        )
 
 
 def _grouped(x: Tensor, batch: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> Any:
@@ -150,45 +154,39 @@ def einsum(equation: str, *operands: TensorLike) -> Tensor:
 
 
 def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+    """The labels of each operand and of the result, those that `...` stands for included."""
     text = equation.replace(" ", "")
     left, arrow, output = text.partition("->")
-    inputs = left.split(",")
-    if len(inputs) != len(ranks):
-        raise UsageError(
-            f"einsum: {len(inputs)} terms for {len(ranks)} operands", facts=[("equation", equation)]
-        )
-    spare = [chr(c) for c in range(0x3B1, 0x3CA)]
-    widest = max(
-        (
-            rank - len(term.replace("...", ""))
-            for term, rank in zip(inputs, ranks, strict=True)
-            if "..." in term
-        ),
-        default=0,
-    )
-    dots = "".join(spare[:widest])
-    full = []
-    for term, rank in zip(inputs, ranks, strict=True):
-        count = rank - len(term.replace("...", ""))
-        term = term.replace("...", dots[len(dots) - count :] if count else "")
-        if len(term) != rank:
-            raise UsageError(
-                f"einsum: term {term!r} for an operand of rank {rank}",
-                facts=[("equation", equation)],
-            )
-        full.append(term)
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise _misfit(f"{len(terms)} terms for {len(ranks)} operands", equation)
+    counts = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True)]
+    widest = max((c for c, term in zip(counts, terms, strict=True) if "..." in term), default=0)
+    dots = DOTS[len(DOTS) - widest :] if widest > 0 else ""
+    inputs = []
+    for term, count, rank in zip(terms, counts, ranks, strict=True):
+        full = term.replace("...", dots[len(dots) - count :] if count > 0 else "")
+        if len(full) != rank:
+            raise _misfit(f"term {term!r} for an operand of rank {rank}", equation)
+        inputs.append(full)
+    joined = "".join(inputs)
     if not arrow:
-        joined = "".join(full)
-        output = "..." * bool(dots) + "".join(
-            sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1)
-        )
+        once = sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1)
+        output = "..." * bool(dots) + "".join(once)
     output = output.replace("...", dots)
-    if any(c not in "".join(full) for c in output) or len(set(output)) != len(output):
-        raise UsageError(
-            "einsum: the result names an axis twice or one that no operand has",
-            facts=[("equation", equation)],
-        )
-    return full, output
+    if not all(c.isalpha() for c in joined + output):
+        raise _misfit("a label is a letter", equation)
+    if not set(output) <= set(joined) or len(set(output)) != len(output):
+        raise _misfit("the result names an axis twice or one that no operand has", equation)
+    return inputs, output
+
+
+# Labels for the axes that `...` stands for, aligned at the end.
+DOTS = "αβγδεζηθικλμνξοπρστυφχψω"
+
+
+def _misfit(problem: str, equation: str) -> UsageError:
+    return UsageError(f"einsum: {problem}", facts=[("equation", equation)])
 
 
 def _diagonal(x: Tensor, labels: str) -> tuple[Tensor, str]:
@@ -197,6 +195,7 @@ def _diagonal(x: Tensor, labels: str) -> tuple[Tensor, str]:
         while labels.count(label) > 1:
             i = labels.index(label)
             j = labels.index(label, i + 1)
+            _require_equal(x, i, x, j)
             x = moveaxis(x, (i, j), (0, 1))
             steps = arange(x.shape[0])
             x = x[steps, steps]

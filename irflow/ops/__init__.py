@@ -16,12 +16,25 @@ from irflow.ops.broadcast import (
     reshape,
 )
 from irflow.ops.constants import Constant, Iota, SizeOf
+from irflow.ops.control import (
+    Checkpoint,
+    OptimizationBarrier,
+    Switch,
+    optimization_barrier,
+    switch,
+)
 from irflow.ops.convolution import (
     Convolution,
     ConvolutionInputGradient,
     ConvolutionWeightGradient,
     convolution,
     convolution_transpose,
+)
+from irflow.ops.cumulative import (
+    Cumulative,
+    LinearRecurrence,
+    cumulative,
+    linear_recurrence,
 )
 from irflow.ops.distributions import bernoulli, fold_in, normal, randint, split_key, uniform01
 from irflow.ops.elementwise import Convert, Elementwise, convert
@@ -62,11 +75,26 @@ from irflow.ops.indexing import (
     gather,
     scatter,
 )
+from irflow.ops.linalg import (
+    LU,
+    Cholesky,
+    Solve,
+    TriangularSolve,
+    cholesky,
+    determinant,
+    inverse,
+    log_determinant,
+    lu,
+    solve,
+    triangular_solve,
+)
 from irflow.ops.matmul import Matmul, matmul, matrix_transpose
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.pooling import avg_pool, max_pool
 from irflow.ops.random_bits import RandomBits, random_bits
 from irflow.ops.regions import Call, CustomVjp, Fusion, StopGradient, call, stop_gradient
+from irflow.ops.scan import Scan
+from irflow.ops.search import SearchSorted, search_sorted
 from irflow.ops.selection import ArgReduce, argmax, argmin
 from irflow.ops.shape import (
     Concatenate,
@@ -81,18 +109,23 @@ from irflow.ops.shape import (
     slice_axis,
     transpose,
 )
+from irflow.ops.sorting import Sort, TopK, argsort, sort, top_k
+from irflow.ops.while_loop import While
 from irflow.ops.windows import OverlapAdd, Windows, overlap_add, windows
 
 __all__ = [
     "ArgReduce",
     "Broadcast",
     "Call",
+    "Checkpoint",
+    "Cholesky",
     "Concatenate",
     "Constant",
     "Convert",
     "Convolution",
     "ConvolutionInputGradient",
     "ConvolutionWeightGradient",
+    "Cumulative",
     "CustomVjp",
     "DynamicSlice",
     "DynamicUpdateSlice",
@@ -102,31 +135,46 @@ __all__ = [
     "GraphOperand",
     "Handle",
     "Iota",
+    "LU",
+    "LinearRecurrence",
     "Matmul",
+    "OptimizationBarrier",
     "OverlapAdd",
     "Pad",
     "RandomBits",
     "Reduce",
     "Reshape",
     "Reverse",
+    "Scan",
     "Scatter",
+    "SearchSorted",
     "SizeOf",
     "Slice",
+    "Solve",
+    "Sort",
     "StopGradient",
+    "Switch",
+    "TopK",
     "Transpose",
+    "TriangularSolve",
+    "While",
     "Windows",
     "argmax",
     "argmin",
+    "argsort",
     "avg_pool",
     "bernoulli",
     "broadcast",
     "broadcast_to",
     "call",
+    "cholesky",
     "concatenate",
     "convert",
     "convolution",
     "convolution_transpose",
     "cross_entropy",
+    "cumulative",
+    "determinant",
     "dynamic_slice",
     "dynamic_update_slice",
     "expand",
@@ -135,9 +183,13 @@ __all__ = [
     "fold_in",
     "full_like",
     "gather",
+    "inverse",
     "iota",
+    "linear_recurrence",
+    "log_determinant",
     "log_softmax",
     "logsumexp",
+    "lu",
     "matmul",
     "matrix_transpose",
     "max_pool",
@@ -148,6 +200,7 @@ __all__ = [
     "normalize_axis",
     "one_hot",
     "ones_like",
+    "optimization_barrier",
     "overlap_add",
     "pad",
     "randint",
@@ -158,18 +211,24 @@ __all__ = [
     "reshape",
     "reverse",
     "scatter",
+    "search_sorted",
     "size_of",
     "slice_",
     "slice_axis",
     "softmax",
+    "solve",
+    "sort",
     "split",
     "split_key",
     "stack",
     "stop_gradient",
+    "switch",
     "take",
     "take_along_axis",
     "tile",
+    "top_k",
     "transpose",
+    "triangular_solve",
     "uniform01",
     "variance",
     "where",

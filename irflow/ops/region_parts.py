@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from irflow import dims
 from irflow.errors import DTypeError
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Value
 from irflow.ir.types import TensorType
+from irflow.ops.constants import Constant
 from irflow.ops.operand import Handle
 from irflow.ops.regions import check_types, region_sizes
 
@@ -80,7 +83,8 @@ def active_inputs(body: Graph, constants: int, carries: int, active: Iterable[in
 
     Args:
         body: takes constants, carries and more; returns the carries first.
-        constants, carries: how many.
+        constants: how many.
+        carries: how many.
         active: positions of inputs.
 
     Returns:
@@ -108,8 +112,12 @@ def size_givers(given: Types, candidates: Types) -> list[int]:
     return chosen
 
 
+def zeros(builder: Builder, type: TensorType) -> Handle:
+    """Zeros of a type."""
+    (value,) = builder.emit(Constant.of(np.zeros((), type.dtype.numpy)), ())
+    return Handle(builder, value).full(0, type.shape)
+
+
 def zeros_or(handle: Handle | None, type: TensorType, builder: Builder) -> Handle:
     """A cotangent, or zeros in the place of None."""
-    if handle is not None:
-        return handle
-    return Handle(builder, builder.graph.inputs[0]).full(0, type.shape, type.dtype)
+    return zeros(builder, type) if handle is None else handle

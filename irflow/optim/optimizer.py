@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from irflow import tree
+from irflow import session, tree
 from irflow.dtypes import DType
 from irflow.frontend.tensor import Tensor, as_tensor
+from irflow.frontend.variable import Variable
+from irflow.session import Operation
 from irflow.tree import Tree
 
 LearningRate = float | Tensor | Callable[[Tensor], Any]
@@ -42,6 +44,19 @@ class Optimizer(ABC):
         Raises:
             TreeError: the structures of `grads` and `params` differ.
         """
+
+    def minimize(self, loss: Tensor, var_list: Sequence[Variable] | None = None) -> Operation:
+        """An operation of an explicit graph that takes one step; see `irflow.session.minimize`.
+
+        Args:
+            loss: a symbolic float scalar.
+            var_list: the variables to change; by default the trainable ones that the loss depends
+                on.
+
+        Raises:
+            GradientError: the loss is no float scalar, or does not depend on what is to change.
+        """
+        return session.minimize(self, loss, var_list)
 
     def rate(self, step: Tensor, dtype: DType) -> Any:
         """The learning rate at a step, for parameters of an element type."""

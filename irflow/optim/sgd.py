@@ -43,7 +43,7 @@ class SGD(Optimizer):
         step = as_tensor(state.step)
 
         def slope(p: Any, g: Any) -> Any:
-            return self.rate(step, as_tensor(p).dtype) * g
+            return self.rate(step, as_tensor(p).dtype) * as_tensor(g)
 
         slopes = tree.map_leaves(slope, params, grads)
         if not self.momentum:

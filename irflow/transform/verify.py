@@ -17,7 +17,7 @@ from irflow import dims, dtypes
 from irflow.dtypes import DType
 from irflow.errors import IrflowError
 from irflow.ir.attributes import Attribute, DenseArray
-from irflow.ir.evaluate import evaluate
+from irflow.ir.evaluate import evaluate, step_limit
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op, fields_of
 from irflow.ir.types import TensorType
@@ -26,6 +26,8 @@ ERROR_GROWTH = 8.0
 ROUNDINGS = 64.0
 MOST_ELEMENTS = 20_000_000
 DRAWS = 2
+MOST_STEPS = 1000
+"""Of loops, which may never end on inputs drawn at random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Oracle:
             if _count_elements(graph, self._sizes) > MOST_ELEMENTS:
                 self.unusable = f"more than {MOST_ELEMENTS} elements"
                 return
-            self._cases = [self._case(graph, draw) for draw in range(DRAWS)]
+            with step_limit(MOST_STEPS):
+                self._cases = [self._case(graph, draw) for draw in range(DRAWS)]
         except (IrflowError, ArithmeticError, ValueError) as error:
             self.unusable = f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
@@ -135,7 +138,8 @@ class Oracle:
         """The first disagreement of `graph` with the original, or None."""
         for case in self._cases:
             try:
-                results = evaluate(graph, case.inputs, self._sizes)
+                with step_limit(MOST_STEPS):
+                    results = evaluate(graph, case.inputs, self._sizes)
             except (IrflowError, ArithmeticError, ValueError, TypeError, KeyError) as error:
                 return Difference((("evaluation", f"{type(error).__name__}: {error}"),))
             found = self._compare(case, results)

@@ -192,6 +192,11 @@ def _mlp_loss(x, w1, b1, w2, b2, labels):
     return losses.softmax_cross_entropy(nn.relu(x @ w1 + b1) @ w2 + b2, labels)
 
 
+def _cholesky_of_gram(x):
+    gram = x @ inp.swapaxes(x, -1, -2)
+    return inp.linalg.cholesky(gram + x.shape[-2] * inp.eye(x.shape[-2], dtype=x.dtype))
+
+
 def _gather_nd(x, index):
     return ops.gather(irf.asarray(x), irf.asarray(index))
 
@@ -257,7 +262,12 @@ SAME = [
     "moveaxis",
     "take",
     "take_along_axis",
+    "cumsum",
+    "cumprod",
+    "sort",
+    "argsort",
 ]
+LINALG = ["inv", "solve", "det"]
 ACTIVATIONS = [
     "sigmoid",
     "softplus",
@@ -278,6 +288,9 @@ ACTIVATIONS = [
 OPS = {
     **{name: getattr(inp, name) for name in ELEMENTWISE + SAME},
     **{name: getattr(nn, name) for name in ACTIVATIONS},
+    **{name: getattr(inp.linalg, name) for name in LINALG},
+    "cholesky_of_gram": _cholesky_of_gram,
+    "topk": inp.top_k,
     "rsqrt": _row("rsqrt"),
     "erf": _row("erf"),
     "einsum": lambda *x, equation: inp.einsum(equation, *x),

@@ -181,6 +181,7 @@ def test_as_a_decorator():
 
 def test_one_compilation_for_each_kind_of_arguments(capsys, monkeypatch):
     monkeypatch.setenv("IRFLOW_LOG", "recompiles")
+    monkeypatch.setenv("IRFLOW_BACKEND", "numpy")
 
     @functools.partial(irf.jit, static_argnames="n")
     def f(x, n):

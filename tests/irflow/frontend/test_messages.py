@@ -311,6 +311,8 @@ def test_arguments_against_a_spec():
         with pytest.raises(errors.ShapeError) as caught:
             call(*wrong)
         assert caught.value.location.function == "call"
+    with pytest.raises(errors.ShapeError, match="n = 1 is outside 2 <= n <= 8"):
+        irf.jit(lambda x, y: f(x, (y,)))(x[:1], y[:1])
     text = message(errors.ShapeError, call, x[:1], (y[:1],))
     assert text.startswith("x: n = 1 is outside 2 <= n <= 8\n  x  axis 0  n = 1\n")
 

@@ -48,7 +48,7 @@ def compare(ours, theirs, args, mode, monkeypatch):
             np.testing.assert_array_equal(result, wanted)
 
 
-# ---------------------------------------------------------------------------------------- elementwise
+# ---------------------------------------------------------------------------------- elementwise
 
 UNARY_REAL = """
     exp exp2 expm1 sin cos tan sinh cosh tanh arctan arcsinh cbrt square negative absolute
@@ -111,13 +111,10 @@ def test_exact_types(dtype, monkeypatch):
         compare(getattr(inp, name), getattr(np, name), [x, shifts], "eager", monkeypatch)
 
 
-def test_all_names_have_a_meaning():
+def test_all_names_are_documented():
     for name in dir(inp):
         if not name.startswith("_") and callable(getattr(inp, name)):
             assert getattr(inp, name).__doc__, name
-            assert name in ("concat", "dot_general", "ndarray") or hasattr(np, name) or (
-                getattr(inp, name).__class__.__name__ != "function"
-            ), f"{name} is no name of NumPy"  # fmt: skip
 
 
 def test_wrong_numbers_of_operands():
@@ -143,7 +140,7 @@ def test_powers_and_rounding(mode, monkeypatch):
     compare(inp.where, np.where, [mask, x, y], mode, monkeypatch)
 
 
-# ------------------------------------------------------------------------------ the functions of arrays
+# ----------------------------------------------------------------------------- functions of arrays
 
 A = made((2, 3, 4), "f4")
 V = made((4,), "f4")

@@ -1,0 +1,173 @@
+"""`while_loop` and `fori_loop`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from irflow import dtypes, ops, tree
+from irflow.control.carrying import settle
+from irflow.control.closing import Leaves, Region, current, parted, trace
+from irflow.control.messages import name_of, structure_error
+from irflow.control.scanning import run_scan
+from irflow.errors import DTypeError, ShapeError, UsageError
+from irflow.frontend.boundary import public
+from irflow.frontend.promotion import promote_all
+from irflow.frontend.tensor import Tensor, apply, as_tensor
+from irflow.frontend.tracing import TracedFunction
+
+
+@public
+def while_loop(
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    max_steps: int | None = None,
+) -> Any:
+    """`while cond_fun(carry): carry = body_fun(carry)`, starting with `init_val`; the last carry.
+
+    The gradient goes back through the steps. It computes them again from snapshots of the carry,
+    of which it has 48 for a loop of any length, or one a step with `max_steps`: then no step is
+    computed more than twice, and the memory is that of `max_steps` carries.
+
+    Args:
+        cond_fun: takes the carry, returns a bool scalar.
+        body_fun: takes the carry, returns one of the same structure, shapes and element types.
+        init_val: tensors in any nesting. A Python number takes the type that the body gives it.
+        max_steps: the loop ends after so many steps in any case.
+
+    Raises:
+        TreeError, ShapeError, DTypeError: the body changes structure, shape or type of the carry,
+            or the condition is no bool scalar.
+        UsageError: the condition assigns a variable.
+
+    >>> int(while_loop(lambda x: x < 100, lambda x: x * 2, 3))
+    192
+    """
+    if max_steps is not None and max_steps < 0:
+        raise UsageError(f"while_loop: max_steps is {max_steps}, less than 0")
+    leaves = Leaves.of("while_loop", init_val, "carry")
+    results = _run_while("while_loop", cond_fun, body_fun, leaves, max_steps)
+    return leaves.structure.unflatten(results)
+
+
+def _run_while(
+    name: str,
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    leaves: Leaves,
+    max_steps: int | None,
+) -> list[Tensor]:
+    structures = [leaves.structure]
+    carry = settle(
+        name,
+        leaves,
+        lambda arguments: trace(body_fun, arguments, structures, name_of(body_fun, "body")),
+    )
+    test = trace(cond_fun, carry.arguments, structures, name_of(cond_fun, "condition"))
+    _check_condition(name, test)
+    kept, assigned = parted([test, carry.body])
+    captures = [*kept, *assigned]
+    condition, body = Region(test, captures), Region(carry.body, captures)
+    regions = [
+        condition.returning(condition.results),
+        body.returning([*map(body.variable, assigned), *carry.closed(body)]),
+    ]
+    op = ops.While(len(kept), max_steps)
+    results = apply(op, [*current(captures), *carry.tensors], regions)
+    for variable, value in zip(assigned, results, strict=False):
+        variable.assign(value)
+    return carry.finished(results[len(assigned) :])
+
+
+def _check_condition(name: str, test: TracedFunction) -> None:
+    if test.updates:
+        raise UsageError(
+            f"{name}: the condition assigns a variable",
+            facts=[("variable", test.updates[0].name)],
+            hint="assign it in the body",
+        )
+    if test.structure is not tree.LEAF:
+        raise DTypeError(
+            f"{name}: the condition is no bool scalar",
+            facts=[("returned", test.structure.describe())],
+        )
+    type = test.graph.outputs[0].type
+    if type.shape:
+        raise ShapeError(
+            f"{name}: the condition is no scalar",
+            facts=[("returned", type)],
+            hint="reduce it, for example with inp.any or inp.all",
+        )
+    if type.dtype is not dtypes.bool_:
+        hint = "compare with a number, for example carry != 0"
+        raise DTypeError(f"{name}: the condition is no bool", facts=[("returned", type)], hint=hint)
+
+
+@public
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """`for i in range(lower, upper): carry = body_fun(i, carry)`; the last carry.
+
+    With Python ints as bounds it is a `scan`, whose gradient keeps what each step needs; else a
+    `while_loop`.
+
+    Args:
+        lower: an integer.
+        upper: an integer.
+        body_fun: takes `i` and the carry, returns one of the same structure, shapes and types.
+        init_val: tensors in any nesting. A Python number takes the type that the body gives it.
+
+    Raises:
+        TreeError, ShapeError, DTypeError: the body changes structure, shape or type of the carry,
+            or a bound is no integer scalar.
+
+    >>> int(fori_loop(0, 5, lambda i, total: total + i, 0))
+    10
+    """
+    leaves = Leaves.of("fori_loop", init_val, "carry")
+
+    def advance(carry: Any) -> Any:
+        i, value = carry
+        result = body_fun(i, value)
+        returned = tree.flatten(result)[1]
+        if returned != leaves.structure:
+            raise structure_error("fori_loop", leaves.structure, returned)
+        return i + 1, result
+
+    if isinstance(lower, (int, np.integer)) and isinstance(upper, (int, np.integer)):
+        counted = _with_counter(leaves, as_tensor(int(lower)))
+        length = max(0, int(upper) - int(lower))
+
+        def step(carry: Any, _: None) -> Any:
+            return advance(carry), None
+
+        results, _ = run_scan("fori_loop", step, counted, Leaves([], tree.NONE, []), length, False)
+    else:
+        first, end = _bounds(lower, upper)
+        counted = _with_counter(leaves, first)
+        results = _run_while(
+            "fori_loop",
+            lambda carry: carry[0] < end,
+            advance,
+            counted,
+            None,
+        )
+    return leaves.structure.unflatten(results[1:])
+
+
+def _with_counter(leaves: Leaves, first: Tensor) -> Leaves:
+    structure = tree.Structure("tuple", (0, 1), (tree.LEAF, leaves.structure))
+    return Leaves([first, *leaves.tensors], structure, ["i", *leaves.paths])
+
+
+def _bounds(lower: Any, upper: Any) -> list[Tensor]:
+    bounds = [as_tensor(lower), as_tensor(upper)]
+    for label, tensor in zip(("lower", "upper"), bounds, strict=True):
+        if tensor.shape:
+            raise ShapeError("fori_loop: a bound is no scalar", facts=[(label, tensor.type)])
+        if not tensor.dtype.is_integer:
+            raise DTypeError("fori_loop: a bound is no integer", facts=[(label, tensor.type)])
+    return promote_all(bounds)

@@ -1,0 +1,36 @@
+"""The explicit graph of the classic dataflow systems: build a graph once, run parts of it.
+
+    x = irf.placeholder("f32", (None, 784), name="x")
+    loss = ...                                   # any functions of irflow, on symbolic tensors
+    step = irf.optim.Adam().minimize(loss)
+    with irf.Session() as session:
+        session.run([step, loss], {x: images})
+
+A `Graph` is a trace that stays open: a thin layer over what `irf.jit` is made of.
+"""
+
+from irflow.session.gradients import gradients
+from irflow.session.graph import (
+    Graph,
+    get_default_graph,
+    global_variables_initializer,
+    group,
+    placeholder,
+    reset_default_graph,
+)
+from irflow.session.minimize import minimize
+from irflow.session.operation import Operation
+from irflow.session.session import Session
+
+__all__ = [
+    "Graph",
+    "Operation",
+    "Session",
+    "get_default_graph",
+    "global_variables_initializer",
+    "gradients",
+    "group",
+    "minimize",
+    "placeholder",
+    "reset_default_graph",
+]
