@@ -19,6 +19,7 @@ from irflow.ir import TensorType
 
 EPOCHS = 30
 BATCH = 32
+PICTURES_A_ROW = 4
 
 
 def main(folder: Path = Path("irflow-demo"), epochs: int = EPOCHS) -> float:
@@ -28,7 +29,7 @@ def main(folder: Path = Path("irflow-demo"), epochs: int = EPOCHS) -> float:
         folder: where the optimised graph and the listings are left.
         epochs: passes over the training data.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     (x_train, y_train), (x_test, y_test) = split_digits()
     train, test = as_floats(x_train, 16), as_floats(x_test, 16)
     console.print(
@@ -45,7 +46,7 @@ def main(folder: Path = Path("irflow-demo"), epochs: int = EPOCHS) -> float:
         rate = epochs * trainer.steps_per_epoch * BATCH / seconds
         console.print(f"  {seconds:.1f} s, {rate:,.0f} images/s; test accuracy: {accuracy:.4f}\n")
     _show_predictions(console, trainer, test, y_test)
-    console.print(f"\nThe training step as optimised graph, loops and LLVM listing: {folder}/")
+    console.print(f"The training step as optimised graph, loops and LLVM listing: {folder}/")
     return accuracy
 
 
@@ -104,7 +105,7 @@ def _train(console: Console, trainer: Trainer, backend: str, epochs: int) -> flo
 
 
 def _show_predictions(
-    console: Console, trainer: Trainer, images: np.ndarray, labels: np.ndarray, count: int = 6
+    console: Console, trainer: Trainer, images: np.ndarray, labels: np.ndarray, count: int = 8
 ) -> None:
     """A few held-back digits, wrongly classified ones first, with what the model takes them for."""
     x, y = images, labels
@@ -114,4 +115,6 @@ def _show_predictions(
     captions = [
         f"{y[i]} taken for {guesses[i]}" if guesses[i] != y[i] else f"{y[i]}" for i in chosen
     ]
-    console.print(gallery(x[chosen], captions), markup=False)
+    for row in range(0, count, PICTURES_A_ROW):
+        part = slice(row, row + PICTURES_A_ROW)
+        console.print(gallery(x[chosen[part]], captions[part]), end="\n\n", markup=False)
