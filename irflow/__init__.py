@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from irflow.compiler import use_backend
-    from irflow.control import checkpoint, cond, fori_loop, scan, switch, while_loop
+    from irflow.control import cond, fori_loop, scan, switch, while_loop
+    from irflow.control.checkpoint import checkpoint
+    from irflow.draw import draw
     from irflow.dtypes import (
         bf16,
         bool_,
@@ -41,12 +43,12 @@ if TYPE_CHECKING:
         custom_vjp,
         disable_jit,
         grad,
-        jit,
         jvp,
         stop_gradient,
         value_and_grad,
         vjp,
     )
+    from irflow.frontend.jit import jit
     from irflow.session import (
         Graph,
         Session,
@@ -94,7 +96,17 @@ _DTYPES = [
     "u32",
     "u64",
 ]
-_NAMESPACES = ("artifact", "datasets", "losses", "nn", "numpy", "optim", "random", "testing")
+_NAMESPACES = (
+    "artifact",
+    "datasets",
+    "draw",
+    "losses",
+    "nn",
+    "numpy",
+    "optim",
+    "random",
+    "testing",
+)
 
 __all__ = [
     "Graph",
@@ -111,6 +123,7 @@ __all__ = [
     "cond",
     "custom_vjp",
     "disable_jit",
+    "draw",
     "f16",
     "f32",
     "f64",

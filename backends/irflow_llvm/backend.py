@@ -6,11 +6,12 @@ from functools import cache
 from typing import ClassVar
 
 from irflow import dtypes
-from irflow.backend import Backend, Capabilities, CompileOptions, Executable
+from irflow.backend import Backend, Capabilities, CompileOptions, Executable, Reason
 from irflow.errors import UnsupportedError
-from irflow.ir.graph import Graph
+from irflow.ir.graph import Graph, Node
 from irflow.lowering import Target
 from irflow.lowering.program import Program
+from irflow.ops import DynamicUpdateSlice
 
 MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip install llvmlite"
 
@@ -56,7 +57,7 @@ class LlvmBackend(Backend):
 
     def capabilities(self) -> Capabilities:
         real = frozenset(dtype for dtype in dtypes.ALL if dtype.kind != "complex")
-        return Capabilities(dtypes=real, control_flow=False)
+        return Capabilities(dtypes=real)
 
     def available(self) -> str | None:
         return _problem()
@@ -67,6 +68,13 @@ class LlvmBackend(Backend):
 
     def pipeline(self, level: int) -> str:
         return "inline,decompose,fuse,dce" if level else "inline,decompose"
+
+    def claims(self, node: Node) -> bool | Reason:
+        """Rows of a carry that are replaced: a loop does so in place, if no kernel contains it."""
+        is_update = isinstance(node.op, DynamicUpdateSlice) and node.inputs[0].node is None
+        if is_update and node.output.is_output:
+            return True
+        return Reason("the backend claims nothing but updates of what is taken and returned")
 
     def compile(self, work: Graph | Program, options: CompileOptions) -> Executable:
         from irflow_llvm.runtime import LlvmExecutable

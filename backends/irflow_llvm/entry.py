@@ -1,72 +1,217 @@
-"""The functions through which Python calls a program: one for each run of kernels without a host
-step between.
+"""The functions through which Python calls a program: one for each run of native steps without a
+host step between.
 
     define void @entry0(ptr %buffers, ptr %sizes)
 
-`buffers` holds one pointer a buffer of the program, `sizes` the values of its symbols.
+`buffers` holds one pointer a buffer of the program, `sizes` the values of its symbols. Kernels are
+called, copies are `memcpy`, and branches and loops are those of LLVM, so that a loop with all its
+steps is one native call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program
+from irflow import dtypes
+from irflow.dims import Size
+from irflow.lowering.program import (
+    CopyStep,
+    HostStep,
+    KernelStep,
+    LoopStep,
+    Program,
+    Step,
+    SwitchStep,
+    UpdateStep,
+    every_step,
+    own_buffers,
+)
+from irflow_llvm.code import Value
+from irflow_llvm.expressions import ExpressionWriter
+from irflow_llvm.module import Module
+
+COPY = "llvm.memcpy.p0.p0.i64"
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Kernels that run in one native call.
+    """Steps that run in one native call.
 
     Attributes:
         name: of the entry function.
-        steps: the kernels in order.
+        steps: the steps in order, none of which needs the host.
     """
 
     name: str
-    steps: tuple[KernelStep, ...]
+    steps: tuple[Step, ...]
 
 
-Part = Segment | HostStep | CopyStep
+Part = Segment | HostStep
 
 
 def segments(program: Program) -> list[Part]:
-    """The steps of a program with neighbouring kernels joined."""
+    """The steps of a program with neighbouring native ones joined."""
     parts: list[Part] = []
-    for is_kernel, steps in groupby(program.steps, lambda step: isinstance(step, KernelStep)):
-        if is_kernel:
-            kernels = tuple(step for step in steps if isinstance(step, KernelStep))
-            parts.append(Segment(f"entry{len(parts)}", kernels))
+    for is_native, steps in groupby(program.steps, lambda step: not isinstance(step, HostStep)):
+        if is_native:
+            parts.append(Segment(f"entry{len(parts)}", tuple(steps)))
         else:
-            parts += [step for step in steps if not isinstance(step, KernelStep)]
+            parts += [step for step in steps if isinstance(step, HostStep)]
     return parts
 
 
-def entry_text(parts: Iterable[Part], symbols: Sequence[str]) -> str:
+def entry_text(parts: Iterable[Part], program: Program) -> str:
     """LLVM IR of the entry functions."""
-    found = [part for part in parts if isinstance(part, Segment)]
-    return "\n\n".join(_function(segment, symbols) for segment in found)
+    module = Module()
+    for part in parts:
+        if isinstance(part, Segment):
+            module.functions.append(_EntryWriter(module, part, program).run())
+    return module.text()
 
 
-def _function(segment: Segment, symbols: Sequence[str]) -> str:
-    numbers = sorted({n for step in segment.steps for n in (*step.inputs, *step.outputs)})
-    wanted = {var.name for step in segment.steps for var in step.kernel.sizes}
-    lines = [f"define void @{segment.name}(ptr noalias %buffers, ptr noalias %sizes) {{"]
-    for number in numbers:
-        lines += _element(f"b{number}", "ptr", "%buffers", number)
-    for position, symbol in enumerate(symbols):
-        if symbol in wanted:
-            lines += _element(f"size.{symbol}", "i64", "%sizes", position)
-    lines += [f"  {_call(step)}" for step in segment.steps]
-    return "\n".join([*lines, "  ret void", "}"])
+class _EntryWriter(ExpressionWriter):
+    """Prints one entry function."""
+
+    def __init__(self, module: Module, segment: Segment, program: Program) -> None:
+        super().__init__(module)
+        self.segment, self.program = segment, program
+
+    def run(self) -> str:
+        """The text of the function."""
+        head = f"define void @{self.segment.name}(ptr noalias %buffers, ptr noalias %sizes) {{"
+        self.load_all()
+        self.steps(self.segment.steps)
+        self.code.line("ret void")
+        return "\n".join([head, "entry:", *self.code.entry, *self.code.lines, "}"])
+
+    def load_all(self) -> None:
+        """Pointers and sizes, at the start: what is loaded in a branch is not known after it."""
+        steps = list(every_step(self.segment.steps))
+        views = {view for s in steps if isinstance(s, LoopStep) for view, _ in s.views}
+        numbers = {n for step in steps for n in own_buffers(step)}
+        for number in sorted(numbers - views):
+            self.element(f"b{number}", "ptr", "%buffers", number)
+        for position, symbol in enumerate(self.program.symbols):
+            self.element(f"size.{symbol}", "i64", "%sizes", position)
+            self.values[symbol] = self.code.value(f"%size.{symbol}", dtypes.i64)
+        for size in self.wanted_sizes(steps):
+            self.size(size)
+
+    def element(self, name: str, kind: str, array: str, position: int) -> None:
+        self.code.line(f"%at.{name} = getelementptr {kind}, ptr {array}, i64 {position}")
+        self.code.line(f"%{name} = load {kind}, ptr %at.{name}, align 8")
+
+    def wanted_sizes(self, steps: Sequence[Step]) -> Iterator[Size]:
+        for step in steps:
+            if isinstance(step, CopyStep):
+                yield self.bytes_of(step.target)
+            if isinstance(step, UpdateStep):
+                yield from _update_sizes(step)
+            if isinstance(step, LoopStep):
+                yield 0 if step.length is None else step.length
+                for view, _ in step.views:
+                    yield self.bytes_of(view)
+
+    def bytes_of(self, number: int) -> Size:
+        return self.program.buffers[number].type.nbytes
+
+    # --------------------------------------------------------------------------------------- steps
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        """Print steps in order."""
+        for step in steps:
+            match step:
+                case KernelStep():
+                    self.code.line(_call(step))
+                case CopyStep(source, target):
+                    self.copy(source, target)
+                case UpdateStep():
+                    self.update(step)
+                case SwitchStep(index, branches):
+                    self.switch(index, branches)
+                case LoopStep():
+                    self.loop(step)
+
+    def copy(self, source: int, target: int) -> None:
+        self.move(f"ptr %b{target}, ptr %b{source}", self.size(self.bytes_of(target)))
+
+    def move(self, places: str, count: Value) -> None:
+        """Copy bytes to the first place from the second."""
+        self.module.symbols[COPY] = f"declare void @{COPY}(ptr, ptr, i64, i1)"
+        self.code.line(f"call void @{COPY}({places}, {count.typed}, i1 false)")
+
+    def update(self, step: UpdateStep) -> None:
+        """The first start is moved so that all rows lie inside."""
+        code = self.code
+        room, row, count = (self.size(size) for size in _update_sizes(step))
+        first = code.put(f"load i64, ptr %b{step.starts}, align 8", dtypes.i64)
+        low = code.intrinsic("smax", [first, code.literal(0, dtypes.i64)])
+        offset = code.binary("mul", code.intrinsic("smin", [low, room]), row)
+        place = code.raw(f"getelementptr i8, ptr %b{step.target}, {offset.typed}")
+        self.move(f"ptr {place}, ptr %b{step.source}", count)
+
+    def switch(self, index: int, branches: Sequence[Sequence[Step]]) -> None:
+        """Indices outside go to the first or the last branch."""
+        code = self.code
+        number = code.put(f"load i64, ptr %b{index}, align 8", dtypes.i64)
+        labels = [code.fresh("branch") for _ in branches]
+        done = code.fresh("done")
+        is_low = code.put(f"icmp slt i64 {number.text}, 0", dtypes.bool_)
+        inside = code.select(is_low, code.literal(0, dtypes.i64), number)
+        cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels[:-1]))
+        code.line(f"switch i64 {inside.text}, label %{labels[-1]} [ {cases} ]")
+        for label, steps in zip(labels, branches, strict=True):
+            code.begin(label)
+            self.steps(steps)
+            code.jump(done)
+        code.begin(done)
+
+    def loop(self, step: LoopStep) -> None:
+        self.steps(step.start)
+        code = self.code
+        head, body, done = code.fresh("head"), code.fresh("body"), code.fresh("done")
+        before, counter = code.label, f"%{code.fresh('i')}"
+        length = None if step.length is None else self.size(step.length)
+        code.jump(head)
+        code.begin(head)
+        position = len(code.lines)
+        if length is not None:
+            inside = code.fresh("inside")
+            is_more = code.put(f"icmp slt i64 {counter}, {length.text}", dtypes.bool_)
+            code.branch(is_more, inside, done)
+            code.begin(inside)
+        self.steps(step.condition)
+        if step.test is not None:
+            byte = code.raw(f"load i8, ptr %b{step.test}, align 1")
+            code.branch(code.put(f"icmp ne i8 {byte}, 0", dtypes.bool_), body, done)
+        else:
+            code.jump(body)
+        code.begin(body)
+        self.views(step, code.value(counter, dtypes.i64), length)
+        self.steps(step.body)
+        after = code.put(f"add nuw nsw i64 {counter}, 1", dtypes.i64)
+        phi = f"  {counter} = phi i64 [ 0, %{before} ], [ {after.text}, %{code.label} ]"
+        code.lines.insert(position, phi)
+        code.jump(head)
+        code.begin(done)
+
+    def views(self, step: LoopStep, counter: Value, length: Value | None) -> None:
+        """The buffers that lie elsewhere in each repetition."""
+        place = counter
+        if step.reverse and length is not None:
+            last = self.code.put(f"sub i64 {length.text}, 1", dtypes.i64)
+            place = self.code.binary("sub", last, counter)
+        for view, base in step.views:
+            offset = self.code.binary("mul", place, self.size(self.bytes_of(view)))
+            self.code.line(f"%b{view} = getelementptr i8, ptr %b{base}, {offset.typed}")
 
 
-def _element(name: str, kind: str, array: str, position: int) -> list[str]:
-    return [
-        f"  %at.{name} = getelementptr {kind}, ptr {array}, i64 {position}",
-        f"  %{name} = load {kind}, ptr %at.{name}, align 8",
-    ]
+def _update_sizes(step: UpdateStep) -> tuple[Size, Size, Size]:
+    """The last row to begin with, the bytes of a row, the bytes of all new rows."""
+    rest = step.type.with_shape(step.type.shape[1:])
+    return step.type.shape[0] - step.window.shape[0], rest.nbytes, step.window.nbytes
 
 
 def _call(step: KernelStep) -> str:

@@ -16,7 +16,7 @@ from irflow.backend import CompileOptions, Executable
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
 from irflow.lowering.memory import Layout
-from irflow.lowering.program import CopyStep, HostStep, Program
+from irflow.lowering.program import HostStep, Program
 from irflow_llvm import engine
 from irflow_llvm.address import address
 from irflow_llvm.emit import emit_module
@@ -125,7 +125,7 @@ class LlvmExecutable(Executable):
         # Lowering has made the vectors, so LLVM's own search for them is left to the highest level.
         self.level = 2 if options.level >= 3 else 1
         self._parts = segments(program)
-        self.text = emit_module(program.kernels(), entry_text(self._parts, program.symbols))
+        self.text = emit_module(program.kernels(), entry_text(self._parts, program))
         log.write("source", self.text)
         # Held, since the machine code lives as long as the engine.
         self._engine = engine_for(self.text, self.level)
@@ -182,8 +182,6 @@ class LlvmExecutable(Executable):
                     self._functions[name](frame.pointers, frame.sizes)
                 case HostStep():
                     run_host(part, memory, bound.sizes)
-                case CopyStep(source, target):
-                    memory[target][...] = memory[source].reshape(memory[target].shape)
 
     @property
     def listings(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The command line: `irflow compile`, `run`, `diff`, `backends`, `passes`, `doctor` and `demo`.
+"""The command line: `irflow compile`, `run`, `draw`, `explain`, `bisect` and others: `COMMANDS`.
 
 Each command is a module with a `main(arguments) -> exit code` of its own; it is imported when it is
 asked for, so that `irflow --help` does not wait for it. Exit codes: 0 done; 1 the work failed, or

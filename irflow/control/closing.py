@@ -80,10 +80,13 @@ def trace(
 
 
 def union(functions: Sequence[TracedFunction]) -> list[Capture]:
-    """What any of the functions uses from outside, each once; assigned variables are among it."""
+    """What any of the functions uses from outside, each once.
+
+    The variables that they assign are among it: a trace reads those too.
+    """
     found: dict[object, Capture] = {}
     for function in functions:
-        for capture in [*function.captures, *function.updates]:
+        for capture in function.captures:
             found.setdefault(_identity(capture), capture)
     return list(found.values())
 

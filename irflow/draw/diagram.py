@@ -113,6 +113,11 @@ class Box:
         return bool(self.insides)
 
     @property
+    def header(self) -> float:
+        """The height of what stands above the regions: the title, and names if they are several."""
+        return HEADER + (LINE if len(self.insides) > 1 else 0.0)
+
+    @property
     def baseline(self) -> float:
         """The first line of text below the top of the box."""
         return MARGIN / 2 + TITLE_SIZE
@@ -153,12 +158,14 @@ class Diagram:
 
     Attributes:
         title: what it shows.
-        width, height: set by `place`.
+        x: where it begins in the box of its group; set by `place`, as the others.
+        width, height: its size.
     """
 
     title: str
     boxes: list[Box] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
+    x: float = 0.0
     width: float = 0.0
     height: float = 0.0
 

@@ -106,7 +106,7 @@ def _can_hide(value: Value, texts: dict[Value, str]) -> bool:
     if value.is_output or not value.uses:
         return False
     return all(
-        not node.regions and (node.output not in texts or _can_hide(node.output, texts))
+        not node.regions and (node.outputs[0] not in texts or _can_hide(node.outputs[0], texts))
         for node in value.users
         if node.outputs
     )

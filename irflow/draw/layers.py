@@ -117,8 +117,12 @@ def _held(wires_of: dict[Box, list[Wire]], ordered: Sequence[Box]) -> dict[Box, 
 
 def _pin_ports(levels: dict[Box, int]) -> None:
     """Entries of a region stand in the first row, its exits in the last, alone."""
-    inner = [level for box, level in levels.items() if box.kind not in (ENTRY, EXIT)]
-    last = max((*inner, 0)) + 1
+    kinds = {box.kind for box in levels}
+    inner = [box for box in levels if box.kind not in (ENTRY, EXIT)]
+    if ENTRY in kinds and any(levels[box] == 0 for box in inner):
+        for box in inner:
+            levels[box] += 1
+    last = max((levels[box] for box in inner), default=0) + 1
     for box in levels:
         if box.kind == ENTRY:
             levels[box] = 0

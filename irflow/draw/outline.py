@@ -139,9 +139,12 @@ class _Outline:
         moves = merged_lines([n for n in cluster if n is not node], lambda n: n.op.name)
         attributes = attribute_text(node)
         beside = [shorten(f"with {', '.join(moves)}", MOST_ATTRIBUTES)] if moves else []
-        lines = [*([attributes] if attributes else []), *beside, *result_lines(made)]
+        inside = region_lines(node)
+        types = result_lines(made or node.outputs)
+        lines = [*([attributes] if attributes else []), *beside, *inside, *types]
         title = shorten(node_title(node, self.texts), MOST_CHARACTERS)
-        kind = "contraction" if node.op.lowering is Lowering.CONTRACTION else "op"
+        is_contraction = node.op.lowering is Lowering.CONTRACTION
+        kind = "folded" if node.regions else "contraction" if is_contraction else "op"
         details = node_details(node) if len(cluster) == 1 else cluster_details(cluster)
         return Box(kind, title, tuple(lines), details)
 
@@ -211,7 +214,22 @@ def region_names(node: Node) -> list[str]:
     """What each region of a node is called; nothing when there is only one."""
     if len(node.regions) == 1:
         return [""]
-    return [shorten(region.name, MOST_CHARACTERS) for region in node.regions]
+    return [
+        shorten(f"{number}: {region.name}", MOST_CHARACTERS)
+        if region.name != "graph"
+        else f"region {number}"
+        for number, region in enumerate(node.regions)
+    ]
+
+
+def region_lines(node: Node) -> list[str]:
+    """The operations in closed regions, equal ones once with how often they occur."""
+    inner = [one for region in node.regions for one in region if one.op.name != "constant"]
+    texts = merged_lines(inner, lambda one: shorten(node_title(one, {}), MOST_CHARACTERS))
+    if len(texts) > MOST_LINES:
+        texts = [*texts[: MOST_LINES - 1], f"… {len(texts) - MOST_LINES + 1} other kinds"]
+    place = [str(node.location)] if node.regions and node.location is not None else []
+    return [*place, *texts]
 
 
 def node_details(node: Node) -> str:

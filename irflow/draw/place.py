@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from irflow.draw.diagram import EXIT, HEADER, LABEL_HEIGHT, MARGIN, Box, Diagram, Wire
+from irflow.draw.diagram import ENTRY, EXIT, LABEL_HEIGHT, MARGIN, Box, Diagram, Wire
 from irflow.draw.layers import Place, Rows, arrange
+from irflow.draw.text import small_width, title_width
 
 ROUNDS = 10
 FEW_ROUNDS = 4
@@ -36,22 +37,34 @@ def place(diagram: Diagram) -> None:
 
 def _place_insides(box: Box) -> None:
     """Lay out the regions side by side and make the box as large as they need."""
-    from irflow.draw.text import title_width
-
-    x, inner_height = PADDING, 0.0
     for inside in box.insides:
         place(inside)
-        inside_x = x
+    x, top = PADDING, box.header
+    height = max(inside.height for inside in box.insides)
+    for inside in box.insides:
+        _stretch(inside, height)
+        inside.x = x
         for inner in inside.boxes:
-            inner.x += inside_x
-            inner.y += HEADER
-        _shift_wires(inside.wires, inside_x, HEADER)
-        x += max(inside.width, title_width(inside.title)) + PADDING
-        inner_height = max(inner_height, inside.height)
+            inner.x += x
+            inner.y += top
+        _shift_wires(inside.wires, x, top)
+        x += max(inside.width, small_width(inside.title)) + PADDING
     box.width = max(x, title_width(box.title) + 2 * MARGIN)
-    box.height = HEADER + inner_height
+    box.height = top + height
     box.spread()
     _align_ports(box)
+
+
+def _stretch(inside: Diagram, height: float) -> None:
+    """Move the exits of a region down to the border."""
+    down = height - inside.height
+    exits = {box for box in inside.boxes if box.kind == EXIT}
+    for wire in inside.wires:
+        for box, port in wire.targets:
+            if box in exits and down:
+                wire.straights.append((box.x + box.tops[port], box.y, box.y + down))
+    for box in exits:
+        box.y += down
 
 
 def _shift_wires(wires: Sequence[Wire], x: float, y: float) -> None:
@@ -193,10 +206,13 @@ def _assign_lines(diagram: Diagram, rows: Rows) -> None:
         tops.append(y)
         bottoms.append(y + height + (LABEL_HEIGHT if has_labels else 0.0))
         y = bottoms[-1] + _strip(row)
-    for row in rows.rows:
+    for number, row in enumerate(rows.rows):
+        lowest = max((one.box.height for one in row if one.box is not None), default=0.0)
         for one in row:
-            if one.box is not None:
-                one.box.x, one.box.y = one.x, tops[one.row]
+            if one.box is not None:  # what reads nothing stands close to its readers
+                is_high = one.box.inputs or one.box.kind == ENTRY
+                down = 0.0 if is_high else lowest - one.box.height
+                one.box.x, one.box.y = one.x, tops[number] + down
     for wire in diagram.wires:
         _route(wire, rows, tops, bottoms)
     diagram.width = max((one.x + one.width for row in rows.rows for one in row), default=0.0)

@@ -28,7 +28,7 @@ MEANINGS = {
     "op": "operation",
     "contraction": "matrix product, convolution",
     "folded": "several operations",
-    "group": "fused or called region",
+    "group": "an operation with regions",
     "reference": "a value from further up",
     "again": "an input, once more",
 }
@@ -46,8 +46,8 @@ def render(diagram: Diagram) -> str:
     drawing.diagram(diagram, (width - diagram.width) / 2, top)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" width="{_number(width)}" '
-        f'height="{_number(height)}" viewBox="0 0 {_number(width)} {_number(height)}" role="img" '
-        f"aria-label={quoteattr(diagram.title)}>",
+        f'height="{_number(height)}" viewBox="0 0 {_number(width)} {_number(height)}" '
+        f'preserveAspectRatio="xMidYMin meet" role="img" aria-label={quoteattr(diagram.title)}>',
         f"<style>\n{style()}</style>",
         f'<rect class="paper" width="{_number(width)}" height="{_number(height)}" fill="#ffffff"/>',
         _text("heading", width / 2, BORDER + 14, diagram.title, "middle"),
@@ -132,6 +132,10 @@ class _Drawing:
     def group(self, box: Box, depth: int) -> None:
         self.lines.append(_rectangle(box, 8.0))
         self.lines.append(_text("title", box.x + MARGIN, box.y + 17, box.title))
+        for inside in box.insides:
+            if inside.title:
+                x, y = box.x + inside.x, box.y + box.header - 6
+                self.lines.append(_text("small", x, y, inside.title))
         self.lines.append(f'<g transform="translate({_number(box.x)} {_number(box.y)})">')
         for inside in box.insides:
             self.content(inside, depth + 1)

@@ -51,7 +51,7 @@ def shorten(text: str, most: int) -> str:
 
     Example:
         >>> shorten("state.slots.mean['hidden/w']", 16)
-        "state.…hidden/w']"
+        "state.…idden/w']"
     """
     if len(text) <= most:
         return text

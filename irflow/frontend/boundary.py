@@ -19,12 +19,18 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
     Our frames stay with `IRFLOW_TRACEBACK=full`, and where the error is a mistake of our own: one
     of another kind that was raised in our code.
+
+    A tensor that a function hands back as it came is returned as another handle, for `x[i] = v`
+    changes a handle: after `y = np.floor(x)` it must not change both.
     """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if args and result is args[0] and hasattr(result, "__irflow_alias__"):
+                return result.__irflow_alias__()  # type: ignore[no-any-return]
+            return result
         except Exception as error:
             if isinstance(error, IrflowError):
                 error.at(raised_at(error.__traceback__) or user_location())

@@ -7,8 +7,10 @@ broadcast here, before a node is made: the nodes themselves take equal types.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -16,8 +18,16 @@ import numpy as np
 from irflow import dtypes, ops
 from irflow.dims import Dim, Size
 from irflow.dtypes import DType, DTypeLike
-from irflow.errors import DonatedTensorError, DTypeError, IrflowError, ShapeError
+from irflow.errors import (
+    DonatedTensorError,
+    DTypeError,
+    IrflowError,
+    ShapeError,
+    UnsupportedError,
+    UsageError,
+)
 from irflow.frontend import eager, tracing
+from irflow.frontend.assignment import set_item
 from irflow.frontend.boundary import public
 from irflow.frontend.indexing import get_item
 from irflow.frontend.numbers import leaf_classes, list_array, literal, number, type_for
@@ -165,6 +175,31 @@ class Tensor(GraphOperand):
         return view
 
     @public
+    def __dlpack__(
+        self,
+        *,
+        stream: object = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """The elements for another library, as DLPack has it: shared, and not to be written to."""
+        if stream is not None:
+            raise UnsupportedError("__dlpack__: the cpu has no streams")
+        array = self.demand("__dlpack__").view()
+        # Only from version 1 on can a consumer be told not to write; an older one gets a copy.
+        is_old = max_version is None or max_version < (1, 0)
+        if copy or is_old:
+            array = array.copy()
+        else:
+            array.flags.writeable = False
+        return array.__dlpack__(max_version=max_version, dl_device=dl_device)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's number of the cpu, and 0."""
+        return (1, 0)
+
+    @public
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array; a copy, so that writing into it changes no tensor."""
         return self.demand("numpy()").copy()
@@ -245,12 +280,49 @@ class Tensor(GraphOperand):
         parts = key if isinstance(key, tuple) else (key,)
         return get_item(self, [_index_part(part) for part in parts])
 
+    @public
+    def __setitem__(self, key: Any, value: TensorLike) -> None:
+        parts = key if isinstance(key, tuple) else (key,)
+        result = set_item(self, [_index_part(part) for part in parts], as_tensor(value))
+        self._data, self._type = result._data, result._type
+        self._trace, self._value = result._trace, result._value
+
+    def __irflow_alias__(self) -> Tensor:
+        """Another handle on the same value, which `x[key] = value` does not change."""
+        if self._trace is None or self._value is None:
+            return Tensor(self.data, weak=self._weak, type=self._type)
+        return Tensor.traced(self._trace, self._value, weak=self._weak)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The array API standard's functions: `irflow.numpy`."""
+        # By name and at run time: the namespace stands above this module, and imports it.
+        namespace = importlib.import_module("irflow.numpy")
+        if api_version is not None and api_version not in namespace.SUPPORTED_VERSIONS:
+            raise UnsupportedError(
+                f"version {api_version!r} of the array API standard",
+                facts=[("supported", ", ".join(namespace.SUPPORTED_VERSIONS))],
+            )
+        return namespace
+
     # ---------------------------------------------------------------------------------- methods
 
     @property
     def size(self) -> Size:
         """The number of elements."""
         return self.type.size
+
+    @property
+    def device(self) -> str:
+        """Where the elements are: `"cpu"`, the only device of eager tensors."""
+        return CPU
+
+    @public
+    def to_device(self, device: str, /, *, stream: object = None) -> Tensor:
+        """The tensor on a device, of which there is one, `"cpu"`, without streams."""
+        require_cpu(device)
+        if stream is not None:
+            raise UnsupportedError("to_device: the cpu has no streams")
+        return self
 
     @property
     def T(self) -> Tensor:
@@ -399,18 +471,51 @@ def _from_list(value: Sequence[Any], dtype: DType | None = None) -> Tensor:
     return as_tensor(list_array(value, dtype))
 
 
-@public
-def asarray(value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+CPU = "cpu"
+
+
+def require_cpu(device: object) -> None:
+    """UnsupportedError for a `device` argument other than None and `"cpu"`."""
+    if device is not None and device != CPU:
+        raise UnsupportedError(f"device {device!r}", facts=[("supported", CPU)])
+
+
+def asarray(
+    value: TensorLike,
+    /,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+    copy: bool | None = None,
+) -> Tensor:
     """A strongly typed tensor with its own copy of the data.
 
     Args:
         value: anything array-like. Python floats become f32, Python integers i64.
         dtype: another element type.
+        device: None or `"cpu"`.
+        copy: None hands a tensor of that type back as it is, True gives another handle, and
+            False raises where the data has to be copied, that is for all but such tensors.
+
+    Raises:
+        UsageError: `copy=False`, and there is something to copy or convert.
 
     >>> asarray([1, 2], "f64")
     Tensor([1., 2.], dtype=f64)
     """
+    found = _asarray(value, dtype, device, copy)
+    is_itself = isinstance(value, Tensor) and not value.is_weak and found.dtype is value.dtype
+    return value if is_itself and not copy else found
+
+
+@public
+def _asarray(
+    value: TensorLike, dtype: DTypeLike | None, device: str | None, copy: bool | None
+) -> Tensor:
+    require_cpu(device)
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    if copy is False and not (isinstance(value, Tensor) and wanted in (None, value.dtype)):
+        raise UsageError("asarray: copy=False, but the data has to be copied or converted")
     if isinstance(value, (list, tuple)):
         tensor = _from_list(value, wanted)
     elif wanted is not None and type(value) in dtypes.PYTHON_NUMBERS:
@@ -427,6 +532,14 @@ def inexact(x: TensorLike) -> Tensor:
     """The tensor in a float type: itself, or converted to the default float."""
     tensor = as_tensor(x)
     return cast(Tensor, ops.convert(tensor, dtypes.to_inexact(tensor.dtype)))
+
+
+def another(tensor: Tensor) -> Tensor:
+    """Another handle on the same value, for results that may be an operand as it came.
+
+    `public` does so for a first operand; this is for lists of results and operands in lists.
+    """
+    return tensor.__irflow_alias__()
 
 
 def strong(tensor: Tensor) -> Tensor:
@@ -460,11 +573,18 @@ def _run(
     op: Op, operands: Sequence[Tensor], regions: Sequence[Graph], weak: bool
 ) -> tuple[Tensor, ...]:
     arrays = [operand.data for operand in operands]
-    if regions or eager.is_compiled():
+    if regions:
         return tuple(Tensor(array, weak=weak) for array in eager.run_op(op, arrays, regions))
     types = infer_types(op, [operand.type for operand in operands])
+    if eager.is_compiled() and not _has_complex([*types, *(o.type for o in operands)]):
+        return tuple(Tensor(array, weak=weak) for array in eager.run_op(op, arrays, regions))
     pairs = zip(run_op(op, arrays), types, strict=True)
     return tuple(Tensor(result, weak=weak, type=type) for result, type in pairs)
+
+
+def _has_complex(types: Sequence[TensorType]) -> bool:
+    """Whether complex numbers take part: they are computed eagerly, backends need not know them."""
+    return any(type.dtype.kind == "complex" for type in types)
 
 
 def apply_row(row: Scalar, operands: Sequence[TensorLike]) -> Tensor:

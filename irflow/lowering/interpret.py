@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from irflow import dims
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.loops.interpret import interpret_into
-from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program
+from irflow.lowering.program import (
+    CopyStep,
+    HostStep,
+    KernelStep,
+    LoopStep,
+    Program,
+    Step,
+    SwitchStep,
+    UpdateStep,
+)
 
 
 def run_program(
@@ -28,20 +38,73 @@ def run_program(
     """
     sizes = bind_sizes(program.graph, inputs)
     memory = [_memory(program, number, inputs, sizes) for number in range(len(program.buffers))]
-    for step in program.steps:
+    _Run(program, memory, sizes, backwards).steps(program.steps)
+    return [memory[number] for number in program.output_numbers()]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a program.
+
+    Attributes:
+        program: what is run.
+        memory: by buffer number; views change.
+        sizes: values of symbols.
+        backwards: whether parallel loops run in reverse.
+    """
+
+    program: Program
+    memory: list[np.ndarray]
+    sizes: Mapping[str, int]
+    backwards: bool
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.step(step)
+
+    def step(self, step: Step) -> None:
+        memory = self.memory
         match step:
             case KernelStep():
-                _run_kernel(step, memory, sizes, backwards)
+                _run_kernel(step, memory, self.sizes, self.backwards)
             case HostStep(node, read, written):
                 operands = [
-                    memory[number].reshape(_shape(value.type.shape, sizes))
+                    memory[number].reshape(_shape(value.type.shape, self.sizes))
                     for number, value in zip(read, node.inputs, strict=True)
                 ]
-                for number, result in zip(written, run_node(node, operands, sizes), strict=True):
+                results = run_node(node, operands, self.sizes)
+                for number, result in zip(written, results, strict=True):
                     memory[number][...] = result.reshape(memory[number].shape)
             case CopyStep(source, target):
                 memory[target][...] = memory[source].reshape(memory[target].shape)
-    return [memory[number] for number in program.output_numbers()]
+            case UpdateStep():
+                self.update(step)
+            case SwitchStep(index, branches):
+                chosen = min(max(memory[index].item(), 0), len(branches) - 1)
+                self.steps(branches[chosen])
+            case LoopStep():
+                self.loop(step)
+
+    def update(self, step: UpdateStep) -> None:
+        shape, rows = (_shape(t.shape, self.sizes) for t in (step.type, step.window))
+        first = min(max(int(self.memory[step.starts].reshape(-1)[0]), 0), shape[0] - rows[0])
+        target = self.memory[step.target].reshape(shape)
+        target[first : first + rows[0]] = self.memory[step.source].reshape(rows)
+
+    def loop(self, step: LoopStep) -> None:
+        length = -1 if step.length is None else dims.evaluate(step.length, self.sizes)
+        self.steps(step.start)
+        count = 0
+        while count != length:
+            self.steps(step.condition)
+            if step.test is not None and not self.memory[step.test].item():
+                return
+            place = length - 1 - count if step.reverse else count
+            for view, base in step.views:
+                shape = _shape(self.program.buffers[view].type.shape, self.sizes)
+                self.memory[view] = self.memory[base].reshape((length, *shape))[place, ...]
+            self.steps(step.body)
+            count += 1
 
 
 def _memory(

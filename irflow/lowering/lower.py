@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from irflow.ir.attributes import DenseArray
@@ -12,6 +14,8 @@ from irflow.ir.types import TensorType
 from irflow.loops import Kernel
 from irflow.loops.print import print_kernel
 from irflow.lowering.contraction import contraction_nest
+from irflow.lowering.control import ALIASES as ALIASES
+from irflow.lowering.control import is_native, lower_control
 from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
@@ -20,15 +24,14 @@ from irflow.ops import Constant
 
 INLINED = ("call", "checkpoint", "custom_vjp")
 FUSED = "fusion"
-ALIASES = ("optimization_barrier", "reshape", "stop_gradient")
-"""Ops whose result is the memory of their operand."""
 
 
 def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> Program:
     """The program of a checked graph.
 
     Fused regions become one kernel each, other nodes one by themselves; reshapes become nothing.
-    Calls that are still there are inlined. Ops without loops become host steps.
+    Calls that are still there are inlined. Branches and loops become steps with steps inside,
+    unless these need the host. Ops without loops become host steps.
 
     Args:
         graph: left as it is.
@@ -40,7 +43,7 @@ def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> P
     """
     if any(node.op.name in INLINED for node in graph):
         graph = inline_calls(graph)
-    return _Lowering(graph, target, name).run()
+    return ProgramBuilder(graph, target, name).run()
 
 
 def inline_calls(graph: Graph) -> Graph:
@@ -53,7 +56,16 @@ def inline_calls(graph: Graph) -> Graph:
     return result
 
 
-class _Lowering:
+class ProgramBuilder:
+    """Buffers and steps as they come.
+
+    Attributes:
+        buffers: all memory so far.
+        steps: where new steps go.
+        numbers: the buffer of each value.
+        carried: inputs of bodies that are carried.
+    """
+
     def __init__(self, graph: Graph, target: Target, name: str) -> None:
         self.graph = graph
         self.target = target
@@ -61,6 +73,7 @@ class _Lowering:
         self.buffers: list[Storage] = []
         self.steps: list[Step] = []
         self.numbers: dict[Value, int] = {}
+        self.carried: set[Value] = set()
         self.constants: dict[DenseArray, int] = {}
         self.kernels: dict[str, Kernel] = {}
 
@@ -110,6 +123,20 @@ class _Lowering:
 
     # ---------------------------------------------------------------------------------------- steps
 
+    @contextmanager
+    def inside(self) -> Iterator[list[Step]]:
+        """Collect the steps of a branch or body in a list of their own."""
+        outside, self.steps = self.steps, []
+        try:
+            yield self.steps
+        finally:
+            self.steps = outside
+
+    def closed(self, region: Graph) -> Graph:
+        """A region without calls."""
+        has_calls = any(node.op.name in INLINED for node in region)
+        return inline_calls(region) if has_calls else region
+
     def node(self, node: Node) -> None:
         if isinstance(node.op, Constant):
             return
@@ -117,6 +144,8 @@ class _Lowering:
             self.numbers[node.output] = self.number(node.inputs[0])
         elif node.op.name == FUSED:
             self.region(node)
+        elif is_native(node):
+            lower_control(self, node)
         elif node.op.lowering in (Lowering.HOST, Lowering.REGION):
             inputs = tuple(self.number(value) for value in node.inputs)
             outputs = tuple(self.fresh(value) for value in node.outputs)

@@ -26,11 +26,13 @@ from irflow.dtypes import (
 from irflow.frontend.tensor import Tensor as ndarray
 from irflow.frontend.tensor import asarray
 from irflow.numpy import linalg
+from irflow.numpy.complex_parts import conj, imag, real
 from irflow.numpy.creation import (
     arange,
     empty,
     empty_like,
     eye,
+    from_dlpack,
     full,
     full_like,
     identity,
@@ -41,14 +43,26 @@ from irflow.numpy.creation import (
     zeros,
     zeros_like,
 )
-from irflow.numpy.elementwise import clip, float_power, round, where
+from irflow.numpy.data_types import can_cast, finfo, iinfo, isdtype, result_type
+from irflow.numpy.elementwise import clip, float_power, positive, round, where
 from irflow.numpy.elementwise import table as _table
+from irflow.numpy.known_values import (
+    argwhere,
+    flatnonzero,
+    isin,
+    nonzero,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 from irflow.numpy.manipulation import (
     astype,
     broadcast_arrays,
     broadcast_to,
     concat,
     concatenate,
+    diff,
     expand_dims,
     flip,
     matrix_transpose,
@@ -59,7 +73,6 @@ from irflow.numpy.manipulation import (
     ravel,
     repeat,
     reshape,
-    result_type,
     roll,
     shape,
     split,
@@ -72,7 +85,9 @@ from irflow.numpy.manipulation import (
     transpose,
     tril,
     triu,
+    unstack,
 )
+from irflow.numpy.namespace_info import SUPPORTED_VERSIONS, NamespaceInfo
 from irflow.numpy.products import (
     dot,
     dot_general,
@@ -116,6 +131,9 @@ uint8, uint16, uint32, uint64 = u8, u16, u32, u64
 float16, bfloat16, float32, float64 = f16, bf16, f32, f64
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 newaxis = None
+
+__array_namespace_info__ = NamespaceInfo
+__array_api_version__ = SUPPORTED_VERSIONS[-1]
 
 amax, amin = max, min
 globals().update(_table())

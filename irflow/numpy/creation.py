@@ -14,7 +14,7 @@ from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import Tensor, TensorLike, apply, as_tensor
+from irflow.frontend.tensor import Tensor, TensorLike, another, apply, as_tensor, require_cpu
 from irflow.frontend.tensor import asarray as asarray
 
 Shape = Any
@@ -28,60 +28,92 @@ def _shape(shape: Shape) -> tuple[Size, ...]:
 
 
 @public
-def full(shape: Shape, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
-    """A tensor of one value; its element type is that of the value unless given."""
-    return cast(Tensor, ops.broadcast_to(asarray(fill_value, dtype), _shape(shape)))
+def full(
+    shape: Shape,
+    fill_value: TensorLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
+    """A tensor of one value; its element type is that of the value unless given.
+
+    All functions that make tensors take the standard's `device`, which is None or `"cpu"`.
+    """
+    value = asarray(fill_value, dtype, device=device)
+    return cast(Tensor, ops.broadcast_to(value, _shape(shape)))
 
 
 @public
-def zeros(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+def zeros(shape: Shape, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """A tensor of zeros, f32 by default."""
-    return full(shape, False, dtype)
+    return full(shape, False, dtype or dtypes.DEFAULT_FLOAT, device=device)
 
 
 @public
-def ones(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+def ones(shape: Shape, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """A tensor of ones, f32 by default."""
-    return full(shape, True, dtype)
+    return full(shape, True, dtype or dtypes.DEFAULT_FLOAT, device=device)
 
 
 @public
-def empty(shape: Shape, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+def empty(shape: Shape, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """A tensor whose content does not matter: zeros here."""
-    return zeros(shape, dtype)
+    return zeros(shape, dtype, device=device)
 
 
 @public
-def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def full_like(
+    x: TensorLike,
+    /,
+    fill_value: TensorLike,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """A tensor of one value with the shape of `x`, and its element type unless given."""
     tensor = as_tensor(x)
-    return full(tensor.shape, fill_value, dtype or tensor.dtype)
+    return full(tensor.shape, fill_value, dtype or tensor.dtype, device=device)
 
 
 @public
-def zeros_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def zeros_like(
+    x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None
+) -> Tensor:
     """Zeros with the shape and element type of `x`."""
-    return full_like(x, False, dtype)
+    return full_like(x, False, dtype, device=device)
 
 
 @public
-def ones_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def ones_like(
+    x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None
+) -> Tensor:
     """Ones with the shape and element type of `x`."""
-    return full_like(x, True, dtype)
+    return full_like(x, True, dtype, device=device)
 
 
 @public
-def empty_like(x: TensorLike, dtype: DTypeLike | None = None) -> Tensor:
+def empty_like(
+    x: TensorLike, /, dtype: DTypeLike | None = None, *, device: str | None = None
+) -> Tensor:
     """A tensor like `x` whose content does not matter: zeros here."""
-    return zeros_like(x, dtype)
+    return zeros_like(x, dtype, device=device)
 
 
 @public
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None) -> Tensor:
+def arange(
+    start: Any,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """`start, start + step, …` below `stop`; with one argument from 0 up to it.
 
     A symbolic size is allowed as the only bound.
     """
+    require_cpu(device)
     first, last = (0, start) if stop is None else (start, stop)
     if isinstance(last, dims.Dim) and first == 0 and step == 1:
         return apply(ops.Iota((last,), 0, dtypes.as_dtype(dtype or "i64")), ())[0]
@@ -94,32 +126,71 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: DTypeLike | None 
     )
     if is_float or not target.is_integer:
         return Tensor(np.asarray(first + step * np.arange(count)).astype(target.numpy))
-    return Tensor(np.arange(first, first + step * count, step, dtype=target.numpy)[:count])
+    numbers = np.arange(count).astype(target.numpy)
+    # Modulo the width of the type, in which all products and sums agree with the exact ones.
+    with np.errstate(over="ignore"):
+        return Tensor(_wrapped(first, target) + _wrapped(step, target) * numbers)
+
+
+def _wrapped(number: Any, dtype: DType) -> np.ndarray:
+    """An integer modulo the width of its type."""
+    return np.asarray(int(number) % 2**64, np.uint64).astype(dtype.numpy)
 
 
 @public
 def linspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None
+    start: float,
+    stop: float,
+    /,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
 ) -> Tensor:
     """`num` evenly spaced numbers from `start` to `stop`."""
-    target: DType = dtypes.as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    return Tensor(
-        np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(target.numpy)
-    )
+    require_cpu(device)
+    is_complex = isinstance(start, complex) or isinstance(stop, complex)
+    target = dtypes.as_dtype(dtype or (dtypes.complex64 if is_complex else dtypes.DEFAULT_FLOAT))
+    first, last = (start, stop) if is_complex else (float(start), float(stop))
+    with np.errstate(all="ignore"):
+        return Tensor(np.linspace(first, last, num, endpoint=endpoint).astype(target.numpy))
 
 
 @public
 def eye(
-    n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = dtypes.DEFAULT_FLOAT
+    n: int,
+    m: int | None = None,
+    /,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    *,
+    device: str | None = None,
 ) -> Tensor:
     """Ones on the `k`-th diagonal of an `n` by `m` matrix."""
-    return Tensor(np.eye(n, m, k, dtype=dtypes.as_dtype(dtype).numpy))
+    require_cpu(device)
+    return Tensor(np.eye(n, m, k, dtype=dtypes.as_dtype(dtype or dtypes.DEFAULT_FLOAT).numpy))
 
 
 @public
-def identity(n: int, dtype: DTypeLike = dtypes.DEFAULT_FLOAT) -> Tensor:
+def identity(n: int, dtype: DTypeLike | None = None) -> Tensor:
     """The identity matrix."""
     return eye(n, dtype=dtype)
+
+
+@public
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """A tensor of the elements of anything that has `__dlpack__`.
+
+    Args:
+        x: an array of another library, on the cpu.
+        device: None or `"cpu"`.
+        copy: True or None copies, so that writing into `x` does not change the tensor; False
+            shares the memory, which then must not be written to.
+    """
+    require_cpu(device)
+    array = np.from_dlpack(x)
+    return Tensor(array if copy is False else array.copy())
 
 
 def tri_mask(x: Tensor, k: int) -> Tensor:
@@ -138,7 +209,7 @@ def meshgrid(*vectors: TensorLike, indexing: str = "xy") -> list[Tensor]:
     if indexing == "xy" and len(order) > 1:
         order[0], order[1] = 1, 0
     sizes = [tensors[order.index(axis)].shape[0] for axis in range(len(tensors))]
-    return [cast(Tensor, ops.broadcast(t, sizes, (order[i],))) for i, t in enumerate(tensors)]
+    return [another(ops.broadcast(t, sizes, (order[i],))) for i, t in enumerate(tensors)]
 
 
 def sequence(value: Any) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Any, cast
 
 from irflow.errors import UsageError
@@ -15,8 +16,8 @@ NAMES = """
     bitwise_xor cbrt copysign cos cosh divide equal exp exp2 expm1 floor_divide fmod greater
     greater_equal hypot invert isfinite isinf isnan left_shift less less_equal log log10 log1p
     log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply
-    negative not_equal power reciprocal remainder right_shift sign signbit sin sinh sqrt square
-    subtract tan tanh
+    negative nextafter not_equal power reciprocal remainder right_shift sign signbit sin sinh sqrt
+    square subtract tan tanh
 """
 """NumPy's names that are rows under the same name."""
 
@@ -54,6 +55,9 @@ def function_of(row: Scalar, name: str) -> Callable[..., Tensor]:
             return apply_row(row, [as_tensor(x).astype("bool") for x in operands])
         return apply_row(row, operands)
 
+    names = ("x",) if row.arity == 1 else tuple(f"x{i + 1}" for i in range(row.arity))
+    parameters = [Parameter(n, Parameter.POSITIONAL_ONLY, annotation=TensorLike) for n in names]
+    vars(function)["__signature__"] = Signature(parameters, return_annotation=Tensor)
     return _named(function, name, "elementwise, with promotion of types, broadcasting of shapes.")
 
 
@@ -91,6 +95,12 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
     if decimals > 0:
         return cast(Tensor, apply_row(find("rint"), (tensor * factor,)) / factor)
     return cast(Tensor, apply_row(find("rint"), (tensor / factor,)) * factor).astype(tensor.dtype)
+
+
+@public
+def positive(x: TensorLike) -> Tensor:
+    """`x` itself."""
+    return as_tensor(x)
 
 
 @public

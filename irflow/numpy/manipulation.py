@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from irflow import dtypes, ops
-from irflow.dims import Size
+from irflow.dims import Dim, Size
 from irflow.dtypes import DTypeLike
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
@@ -19,14 +19,18 @@ from irflow.frontend.promotion import (
     normalize_axis,
     promote_all,
 )
-from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
+from irflow.frontend.tensor import Tensor, TensorLike, another, apply_row, as_tensor, require_cpu
 from irflow.numpy.creation import sequence, tri_mask
 from irflow.numpy.elementwise import where
+from irflow.scalars import find
 
 
 @public
-def reshape(x: TensorLike, shape: Any) -> Tensor:
-    """The same elements under another shape; one size may be -1."""
+def reshape(x: TensorLike, shape: Any, *, copy: bool | None = None) -> Tensor:  # noqa: ARG001
+    """The same elements under another shape; one size may be -1.
+
+    `copy` is the standard's: whether elements are copied is nothing that tensors show.
+    """
     return as_tensor(x).reshape(tuple(sequence(shape)))
 
 
@@ -126,7 +130,48 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
     """All arrays repeated to their common shape."""
     tensors = [as_tensor(x) for x in arrays]
     shape = broadcast_shapes("broadcast_arrays", [t.type for t in tensors])
-    return [cast(Tensor, ops.broadcast_to(t, shape)) for t in tensors]
+    return [another(cast(Tensor, ops.broadcast_to(t, shape))) for t in tensors]
+
+
+@public
+def diff(
+    x: TensorLike,
+    n: int = 1,
+    axis: int = -1,
+    prepend: TensorLike | None = None,
+    append: TensorLike | None = None,
+) -> Tensor:
+    """The differences of neighbours along an axis, taken `n` times; of bools, whether they differ.
+
+    Args:
+        x: `[...]` with at least one axis.
+        n: how often; each time the axis loses one element.
+        axis: along which.
+        prepend: a number or tensor to put before `x` along the axis.
+        append: the same behind.
+    """
+    tensor = as_tensor(x)
+    place = normalize_axis(axis, tensor.ndim)
+    edges = [None if e is None else _edge(as_tensor(e), tensor, place) for e in (prepend, append)]
+    parts = [part for part in (edges[0], tensor, edges[1]) if part is not None]
+    result = concatenate(parts, place)
+    row = find("not_equal" if result.dtype is dtypes.bool_ else "subtract")
+    for _ in range(n):
+        size = result.shape[place]
+        if size == 0:
+            break
+        ends = [ops.slice_axis(result, place, i, size - 1 + i) for i in (1, 0)]
+        result = apply_row(row, ends)
+    return result
+
+
+def _edge(value: Tensor, x: Tensor, axis: int) -> Tensor:
+    """What `diff` puts beside `x`: a number becomes one slice."""
+    if value.ndim:
+        return value
+    value = value.astype(x.dtype) if value.is_weak else value
+    sizes = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
+    return cast(Tensor, ops.broadcast_to(value, sizes))
 
 
 @public
@@ -135,7 +180,7 @@ def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     tensors = _promoted("concatenate", arrays)
     if axis is None:
         tensors, axis = [t.reshape(-1) for t in tensors], 0
-    return cast(Tensor, ops.concatenate(tensors, normalize_axis(axis, tensors[0].ndim)))
+    return another(ops.concatenate(tensors, normalize_axis(axis, tensors[0].ndim)))
 
 
 concat = concatenate
@@ -161,11 +206,11 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
     tensor = as_tensor(x)
     at = normalize_axis(axis, tensor.ndim)
     if isinstance(indices_or_sections, int):
-        return list(ops.split(tensor, indices_or_sections, at))
+        return [another(part) for part in ops.split(tensor, indices_or_sections, at)]
     size = int(tensor.shape[at])
     cuts = [0, *(slice(None, i).indices(size)[1] for i in indices_or_sections), size]
     bounds = itertools.pairwise(cuts)
-    return [cast(Tensor, ops.slice_axis(tensor, at, low, max(low, high))) for low, high in bounds]
+    return [another(ops.slice_axis(tensor, at, low, max(low, high))) for low, high in bounds]
 
 
 @public
@@ -212,12 +257,33 @@ def tile(x: TensorLike, reps: int | Sequence[int]) -> Tensor:
 
 
 @public
-def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
-    """Each element repeated along an axis, in place."""
+def repeat(x: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tensor:
+    """Each element repeated along an axis, in place.
+
+    Args:
+        x: any tensor; flattened when there is no `axis`.
+        repeats: how often; or `[n]`, how often each, which has to be known when tracing.
+        axis: along which to repeat.
+
+    Raises:
+        ShapeError: `repeats` has another size than the axis.
+    """
     tensor = as_tensor(x)
     if axis is None:
         return repeat(tensor.reshape(-1), repeats, 0)
-    return cast(Tensor, ops.repeat(tensor, repeats, normalize_axis(axis, tensor.ndim)))
+    place = normalize_axis(axis, tensor.ndim)
+    if isinstance(repeats, (int, Dim)):
+        return cast(Tensor, ops.repeat(tensor, repeats, place))
+    counts = as_tensor(repeats).demand("repeat by a tensor").reshape(-1)
+    if counts.size == 1:
+        return cast(Tensor, ops.repeat(tensor, int(counts[0]), place))
+    size = tensor.shape[place]
+    if counts.size != size:
+        raise ShapeError(
+            "repeat: one number for all elements, or one for each",
+            facts=[("operand", tensor.type, f"axis {place} = {size}"), ("repeats", counts.size)],
+        )
+    return take(tensor, np.repeat(np.arange(counts.size), counts), place)
 
 
 @public
@@ -307,10 +373,30 @@ def _masked(x: Tensor, mask: Tensor) -> Tensor:
     return where(mask, x, as_tensor(False).astype(x.dtype))
 
 
+def astype(
+    x: TensorLike, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None
+) -> Tensor:
+    """The elements in another type; a tensor that has it already is handed back by `copy=False`."""
+    require_cpu(device)
+    result = as_tensor(x).astype(dtype)
+    has_type = isinstance(x, Tensor) and result.dtype is x.dtype
+    return x if has_type and not copy else result
+
+
 @public
-def astype(x: TensorLike, dtype: DTypeLike) -> Tensor:
-    """The elements in another type."""
-    return as_tensor(x).astype(dtype)
+def unstack(x: TensorLike, /, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along an axis, which is dropped.
+
+    Raises:
+        ShapeError: the axis has a symbolic size, or there is none.
+    """
+    tensor = as_tensor(x)
+    place = normalize_axis(axis, tensor.ndim)
+    size = tensor.shape[place]
+    if not isinstance(size, int):
+        raise ShapeError("unstack: an axis of symbolic size", facts=[("operand", tensor.type)])
+    moved = moveaxis(tensor, place, 0)
+    return tuple(moved[i] for i in range(size))
 
 
 @public
@@ -323,13 +409,3 @@ def shape(x: TensorLike) -> tuple[Size, ...]:
 def ndim(x: TensorLike) -> int:
     """The number of axes."""
     return as_tensor(x).ndim
-
-
-@public
-def result_type(*arrays: Any) -> dtypes.DType:
-    """The element type that arrays and types promote to."""
-    found = [
-        (x, False) if isinstance(x, dtypes.DType) else ((t := as_tensor(x)).dtype, t.is_weak)
-        for x in arrays
-    ]
-    return dtypes.promote(*found)[0]

@@ -10,8 +10,9 @@ from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.products import matmul as matrix_product
-from irflow.frontend.promotion import normalize_axes, promote_all
+from irflow.frontend.promotion import normalize_axes, normalize_axis, promote_all
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
+from irflow.numpy.complex_parts import conj
 from irflow.numpy.creation import arange
 from irflow.numpy.manipulation import moveaxis
 
@@ -128,8 +129,18 @@ def vdot(x: TensorLike, y: TensorLike) -> Tensor:
 
 @public
 def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
-    """The sum of products along one axis, the others broadcast."""
-    return cast(Tensor, as_tensor(x) * y).sum(axis)
+    """The sum of `conj(x) * y` along one axis, in their common type; the other axes broadcast.
+
+    `axis` counts in both operands, so that a negative one is right for different ranks.
+
+    Raises:
+        ShapeError: the sizes along the axis differ; they do not broadcast.
+    """
+    a, b = promote_all([as_tensor(x), as_tensor(y)])
+    i, j = normalize_axis(axis, a.ndim), normalize_axis(axis, b.ndim)
+    _require_equal(a, i, b, j)
+    terms = conj(moveaxis(a, i, -1)) * moveaxis(b, j, -1)
+    return cast(Tensor, ops.reduce_sum(terms, (terms.ndim - 1,)))
 
 
 @public

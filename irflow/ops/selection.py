@@ -25,8 +25,8 @@ class ArgReduce(Op):
     """The position along `axis` of the largest (`kind="max"`) or smallest (`"min"`) element: `i64`.
 
     The axis is dropped. The first of equal elements wins, and the first NaN over every number, as
-    in NumPy. Over an empty axis there is no position: ShapeError; a symbolic axis must be declared to
-    have an element. No gradient, as the result is an integer.
+    in NumPy. Over an empty axis there is no position: ShapeError; a symbolic axis must be declared
+    to have an element. No gradient, as the result is an integer.
     """
 
     kind: str

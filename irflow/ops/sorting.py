@@ -28,6 +28,10 @@ MOST_PASSES = 41
 """Passes of a merge sort over an axis of the largest size there is."""
 
 
+MOST_INSERTED = 32
+"""More largest elements than these are found by sorting all of them."""
+
+
 @register("sort")
 class Sort(Op):
     """The first operand in ascending order along `axis`; the others are rearranged in the same way.
@@ -159,10 +163,30 @@ class TopK(Op):
         return [t if t is None else gather_along_axis(t, order, x.ndim - 1), None]
 
     def nest(self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Inserts each element that is larger than the last of the best so far among them."""
+        """For a small `k`, inserts what is larger than the last of the best so far among them."""
         (x,) = inputs
-        if not self.k:
-            return
+        if self.k > MOST_INSERTED:
+            self._sort_all(context, x)
+        elif self.k:
+            self._insert_each(context, x)
+
+    def _sort_all(self, context: Any, x: Any) -> None:
+        *batch, size = x.type.shape
+        with outer_loops(context, batch) as outer:
+            keys = Scratch(context, x.type.dtype, (2, size), "keys")
+            order = Scratch(context, dtypes.i64, (2, size), "order")
+            with context.one_loop(size) as i:
+                # Read backwards, and written backwards at the end, so that ties keep their order.
+                source = context.let(size_expr(size - 1) - i)
+                keys.set((integer(0), i), x([*outer, source]))
+                order.set((integer(0), i), source)
+            half = _merge_passes(context, size, keys, order)
+            with context.one_loop(self.k) as i:
+                source = context.let(size_expr(size - 1) - i)
+                context.store(0, [*outer, i], keys.get(half, source))
+                context.store(1, [*outer, i], order.get(half, source))
+
+    def _insert_each(self, context: Any, x: Any) -> None:
         *batch, size = x.type.shape
         with outer_loops(context, batch) as outer, context.one_loop(size) as i:
             value = context.let(x([*outer, i]))
@@ -212,6 +236,7 @@ class TopK(Op):
         yield Sample(cls(1), (x[..., :1],), label="size-1")
         yield Sample(cls(3), (x,), ((b, 2, n),), label="symbolic")
         yield Sample(cls(2), (np.array([3, -7, 9, 9]),), label="i64")
+        yield Sample(cls(33), (np.tile(nan, 8),), differentiable=(), label="many")
         yield Sample(cls(2), (x > 0,), label="bool")
         yield Sample(cls(3), (x.astype(np.float16),), differentiable=(), label="f16")
 

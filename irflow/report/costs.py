@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflow import dims
 from irflow.dims import Size
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Cost
 from irflow.location import Location
-from irflow.lowering.program import HostStep, KernelStep, Program, Step
+from irflow.lowering.lower import ALIASES, FUSED, content_of
+from irflow.lowering.program import (
+    CopyStep,
+    HostStep,
+    KernelStep,
+    LoopStep,
+    Program,
+    Step,
+    SwitchStep,
+)
+from irflow.ops.scan import Scan
+from irflow.ops.while_loop import While
 from irflow.transform.pass_ import describe
+
+KINDS = {
+    KernelStep: "kernel",
+    HostStep: "host",
+    CopyStep: "copy",
+    LoopStep: "loop",
+    SwitchStep: "switch",
+}
 
 TYPICAL_SIZE = 64
 """What symbolic sizes are taken for where a number is needed, if their bounds allow it."""
@@ -23,13 +42,15 @@ class KernelCost:
 
     Attributes:
         name: of the kernel, or of the op.
-        kind: `"kernel"`, `"host"` or `"node"`.
+        kind: `"kernel"`, `"host"`, `"copy"`, `"loop"`, `"switch"` or `"node"`.
         ops: the operations that it computes, as text, equal ones once with how often.
         is_fused: whether a pass put several nodes into it.
         flops: of all its operations.
         bytes: what it reads and writes, each buffer once.
         unfused_bytes: what its operations would read and write one by one.
         lines: the user's lines that it came from.
+        depth: in how many loops and branches it stands.
+        times: how often the loops around it run it, at most; None when that is not known.
     """
 
     name: str
@@ -40,6 +61,13 @@ class KernelCost:
     bytes: Size
     unfused_bytes: Size
     lines: tuple[Location, ...]
+    depth: int = 0
+    times: Size | None = 1
+
+    @property
+    def known_times(self) -> Size:
+        """How often it runs, once where that is not known."""
+        return 1 if self.times is None else self.times
 
     def intensity(self, sizes: Mapping[str, int]) -> float | None:
         """Flops a byte for these sizes; None when nothing is moved."""
@@ -73,10 +101,27 @@ def typical_sizes(graph: Graph) -> dict[str, int]:
 
 
 def node_cost(node: Node) -> Cost:
-    """The cost of a node: of its regions, once each, if it has any, else what its op says."""
+    """The cost of a node: of its regions if it has any, else what its op says.
+
+    Regions of loops count as often as they run at most, once if that is not known.
+    """
+    if node.op.name == "constant":
+        return Cost(0, 0)
     if not node.regions:
         return node.op.cost([v.type for v in node.inputs], [v.type for v in node.outputs])
-    return total(node_cost(inner) for region in node.regions for inner in region)
+    cost = total(node_cost(inner) for region in node.regions for inner in region)
+    times = _repetitions(node)
+    return Cost(cost.flops * times, cost.bytes * times)
+
+
+def _repetitions(node: Node) -> Size:
+    match node.op:
+        case Scan():
+            return node.op.length
+        case While() if node.op.max_steps is not None:
+            return node.op.max_steps
+        case _:
+            return 1
 
 
 def total(costs: Iterable[Cost]) -> Cost:
@@ -94,19 +139,17 @@ def graph_costs(graph: Graph) -> list[KernelCost]:
 
 
 def program_costs(program: Program) -> list[KernelCost]:
-    """The cost of each kernel and host step, in the order they run."""
-    return [
-        _step(program, step, node, positions)
-        for node, step, positions in _steps_of_nodes(program)
-        if not isinstance(step, HostStep) or node is not None
-    ]
+    """The cost of each kernel, host step and copy, in order; those in loops behind the loop."""
+    return list(_costs(program, program.graph, program.steps, 0, 1))
 
 
 def temporaries(program: Program) -> list[Temporary]:
     """The pieces of the arena, largest first for typical sizes."""
     sizes = typical_sizes(program.graph)
     found = [
-        Temporary(number, str(program.buffers[number].type), program.buffers[number].type.nbytes, at)
+        Temporary(
+            number, str(program.buffers[number].type), program.buffers[number].type.nbytes, at
+        )
         for number, at in program.lifetimes().items()
     ]
     return sorted(found, key=lambda one: (-dims.evaluate(one.nbytes, sizes), one.number))
@@ -123,51 +166,89 @@ def _node(node: Node) -> KernelCost:
     )  # fmt: skip
 
 
-def _step(
-    program: Program, step: Step, node: Node | None, positions: Sequence[int]
-) -> KernelCost:
-    buffers = [program.buffers[number] for number in (*dict.fromkeys(step.inputs), *step.outputs)]
-    moved = sum((buffer.type.nbytes for buffer in buffers), 0)
-    nodes = _needed(node, positions) if node is not None else []
+def _costs(
+    program: Program, nodes: Iterable[Node], steps: Sequence[Step], depth: int, times: Size | None
+) -> Iterator[KernelCost]:
+    for node, step, positions in _matched(program, nodes, steps):
+        yield replace(_step(program, step, node, positions), depth=depth, times=times)
+        regions = node.regions if node is not None else ()
+        if isinstance(step, SwitchStep):
+            for branch, inside in _paired(regions, step.branches):
+                yield from _costs(program, branch, inside, depth + 1, times)
+        if isinstance(step, LoopStep):
+            yield from _costs(program, (), step.start, depth + 1, times)
+            many = times * step.length if times is not None and step.length is not None else None
+            parts = (step.body,) if step.test is None else (step.condition, step.body)
+            for region, inside in _paired(regions, parts):
+                yield from _costs(program, region, inside, depth + 1, many)
+
+
+def _paired(
+    regions: Sequence[Graph], parts: Sequence[Sequence[Step]]
+) -> list[tuple[Iterable[Node], Sequence[Step]]]:
+    """Lists of steps with the nodes that they compute, if these are known."""
+    nodes: Sequence[Iterable[Node]] = regions if len(regions) == len(parts) else [()] * len(parts)
+    return list(zip(nodes, parts, strict=True))
+
+
+def _step(program: Program, step: Step, node: Node | None, positions: Sequence[int]) -> KernelCost:
+    inside = isinstance(step, LoopStep | SwitchStep)
+    numbers = () if inside else (*dict.fromkeys(step.inputs), *step.outputs)
+    moved = sum((program.buffers[number].type.nbytes for number in numbers), 0)
+    nodes = [] if inside or node is None else _needed(node, positions)
     cost = total(node_cost(one) for one in nodes)
-    name = step.kernel.name if isinstance(step, KernelStep) else str(step).partition(" = ")[2]
-    is_fused = node is not None and bool(node.regions)
     inner = _inner_nodes(nodes)
+    lines = _lines([node] if inside and node is not None else inner)
+    is_fused = node is not None and node.op.name == FUSED
     return KernelCost(
-        name, "kernel" if isinstance(step, KernelStep) else "host", _counted(inner), is_fused,
-        cost.flops, moved, cost.bytes, _lines(inner),
+        _name(step), KINDS[type(step)], _counted(inner), is_fused, cost.flops, moved, cost.bytes,
+        lines,
     )  # fmt: skip
 
 
-def _steps_of_nodes(program: Program) -> Iterator[tuple[Node | None, Step, list[int]]]:
-    """Each step with the node it computes and which of its results; None for copies at the end.
+def _name(step: Step) -> str:
+    match step:
+        case KernelStep():
+            return step.kernel.name
+        case LoopStep():
+            limit = "" if step.test is None else " at most"
+            return "loop" if step.length is None else f"loop of {step.length} steps{limit}"
+        case SwitchStep():
+            return f"switch of {len(step.branches)} branches"
+        case _:
+            return str(step).partition(" = ")[2]
+
+
+def _matched(
+    program: Program, nodes: Iterable[Node], steps: Sequence[Step]
+) -> Iterator[tuple[Node | None, Step, list[int]]]:
+    """Each step with the node it computes and which of its results; None for copies.
 
     Steps stand in the order of the nodes, and a node's steps fill each of its results once.
     """
-    steps = iter([s for s in program.steps if isinstance(s, KernelStep | HostStep)])
-    for node in program.graph:
-        if node.op.name in ("constant", *_aliases()):
-            continue
-        left = list(range(len(node.outputs)))
-        while left:
-            step = next(steps, None)
-            if step is None:
-                return
-            types = [program.buffers[number].type for number in step.outputs]
-            positions = []
-            for type in types:
-                fitting = [i for i in left if node.outputs[i].type == type]
-                positions.append(fitting[0] if fitting else left[0])
-                left.remove(positions[-1])
-            yield node, step, positions
+    rest = iter([node for node in nodes if not _needs_no_step(node)])
+    node: Node | None = None
+    left: list[int] = []
     for step in steps:
-        yield None, step, []
+        if isinstance(step, CopyStep):
+            yield None, step, []
+            continue
+        if not left:
+            node = next(rest, None)
+            left = [] if node is None else list(range(len(node.outputs)))
+        positions = []
+        for number in step.outputs:
+            type = program.buffers[number].type
+            fitting = [i for i in left if node is not None and node.outputs[i].type == type]
+            positions += (fitting or left)[:1]
+            left = [i for i in left if i not in positions]
+        yield node, step, positions
 
 
-def _aliases() -> tuple[str, ...]:
-    from irflow.lowering.lower import ALIASES
-
-    return ALIASES
+def _needs_no_step(node: Node) -> bool:
+    """Whether a node is memory that is there already."""
+    is_alias = node.op.name in ALIASES and content_of(node.inputs[0]) is None
+    return is_alias or node.op.name == "constant"
 
 
 def _needed(node: Node, positions: Sequence[int]) -> list[Node]:

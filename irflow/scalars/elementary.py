@@ -79,7 +79,7 @@ def _logaddexp_share(g: Any, x: Any, out: Any) -> Any:
 
 
 def _numpy_power(x: Any, y: Any) -> Any:
-    """NumPy's, but defined for all integers: they wrap around, and an exponent's bits are unsigned."""
+    """NumPy's, but total for integers: they wrap around, and an exponent's bits are unsigned."""
     dtype = np.result_type(x, y)
     if dtype.kind != "i":
         return np.power(x, y)

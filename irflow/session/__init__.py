@@ -9,7 +9,7 @@
 A `Graph` is a trace that stays open: a thin layer over what `irf.jit` is made of.
 """
 
-from irflow.session.gradients import gradients
+from irflow.session.derivatives import gradients
 from irflow.session.graph import (
     Graph,
     get_default_graph,
@@ -18,9 +18,9 @@ from irflow.session.graph import (
     placeholder,
     reset_default_graph,
 )
-from irflow.session.minimize import minimize
 from irflow.session.operation import Operation
-from irflow.session.session import Session
+from irflow.session.runs import Session
+from irflow.session.training import minimize
 
 __all__ = [
     "Graph",

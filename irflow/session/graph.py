@@ -139,9 +139,9 @@ class Graph(Trace):
         Raises:
             UsageError: the name is taken, or the tensor is not of this graph.
         """
-        self.require(tensor, "label")
+        value = self.require(tensor, "label")
         self.require_free(name)
-        self._labels[name] = tensor
+        self._labels[name] = Tensor.traced(self, value)
         return tensor
 
     def find(self, name: str) -> Fetch:
@@ -204,8 +204,9 @@ class Graph(Trace):
             )
         sizes = tuple(self._size(size, axis, name) for axis, size in enumerate(shape))
         value = self.add_input(TensorType(dtypes.as_dtype(dtype), sizes), name)
+        # A handle of its own, as `x[i] = v` makes the user's one refer to another value.
         self.placeholders[name] = Tensor.traced(self, value)
-        return self.placeholders[name]
+        return Tensor.traced(self, value)
 
     def _size(self, size: int | str | Dim | None, axis: int, name: str) -> Size:
         if size is None:
@@ -331,8 +332,8 @@ def group(*operations: Operation | None, name: str | None = None) -> Operation:
         name: for `Session.run`; `group`, `group_1`, … by default.
 
     Raises:
-        UsageError: the name is taken, there is no operation, one is no operation, they belong to different graphs, or two
-            assign the same variable.
+        UsageError: the name is taken, there is no operation, one is no operation, they belong to
+            different graphs, or two assign the same variable.
     """
     members = [item for item in operations if isinstance(item, Operation)]
     if not members or len(members) < len(operations):

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import irflow.testing.control_steps
 import irflow.testing.elementwise_steps
-import irflow.testing.steps  # noqa: F401  both enter kinds of steps
+import irflow.testing.ordering_steps
+import irflow.testing.steps  # noqa: F401  all of them enter kinds of steps
 from irflow import ops
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
@@ -77,12 +79,13 @@ def recipes(
     step = st.tuples(kind, number).map(lambda drawn: Step(drawn[0], digits(drawn[1])))
     types = [Input(dtype, shape) for dtype in dtypes for shape in shapes]
     given = st.sampled_from(types)
-    # Lists are mostly short of their own accord; shrinking begins with the first, least size.
-    least = st.sampled_from((1, most_steps // 3 + 1, most_steps // 2 + 1))
+    # One list is mostly short, of its own accord. A least length would keep it from shrinking.
+    half = most_steps // 2
+    first = st.lists(step, min_size=1, max_size=max(most_steps - half, 1))
     return st.builds(
         Recipe,
         st.lists(given, min_size=1, max_size=3).map(tuple),
-        least.flatmap(lambda size: st.lists(step, min_size=size, max_size=most_steps)).map(tuple),
+        st.tuples(first, st.lists(step, max_size=half)).map(lambda parts: (*parts[0], *parts[1])),
         st.lists(st.integers(0, 7), min_size=1, max_size=4).map(tuple),
     )
 

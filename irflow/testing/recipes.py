@@ -121,11 +121,12 @@ class Maker:
 
     def apply(self, step: Step) -> None:
         """Do a step, if it fits somewhere."""
-        before = len(self.graph)
+        nodes, values = len(self.graph), len(self.values)
         try:
             KINDS[step.kind](self, Choices(step.numbers))
         except (Unfit, UndecidableSizeError):
-            self._drop(before)
+            del self.values[values:]
+            self._drop(nodes)
 
     def _drop(self, count: int) -> None:
         while len(self.graph) > count:

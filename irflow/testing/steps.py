@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from irflow import dtypes, ops
-from irflow.ir.builder import Builder
-from irflow.ir.graph import Graph
 from irflow.ir.op import OPS
 from irflow.ops import Handle
+from irflow.ops.regions import StopGradient
 from irflow.scalars import find
 from irflow.testing.recipes import Choices, Maker, Unfit, Way, kind
 
@@ -296,27 +295,6 @@ def random(maker: Maker, choices: Choices) -> None:
 
 
 @kind(smooth=True)
-def call(maker: Maker, choices: Choices) -> None:
-    """A named region of a few nodes, called on one value or two."""
-    if "call" not in OPS:
-        raise Unfit
-    x = maker.float(choices)
-    y = maker.partner(x, choices)
-    body = Graph("body")
-    inner = Builder(body, location=maker.builder.location)
-    a, b = (Handle(inner, body.add_input(h.type, name)) for h, name in ((x, "a"), (y, "b")))
-    kinds: tuple[Way, ...] = (
-        lambda: [a + b],
-        lambda: [find("tanh")(a) - b, a],
-        lambda: [ops.reduce_sum(find("sin")(a), range(a.ndim))],
-        lambda: [find("sigmoid")(b) * find("cos")(a), b, b],
-    )
-    body.set_outputs([handle.value for handle in choices.of(kinds)()])
-    for result in x.emit(OPS["call"]("inner"), [x, y], [body]):  # type: ignore[call-arg]
-        maker.add(result)
-
-
-@kind(smooth=True)
 def again(maker: Maker, choices: Choices) -> None:
     """A node that stands in the graph already, once more."""
     value = maker.pick(choices, lambda handle: handle.value.node is not None)
@@ -328,8 +306,10 @@ def again(maker: Maker, choices: Choices) -> None:
 
 @kind()
 def stop(maker: Maker, choices: Choices) -> None:
-    """A value that hides its derivative."""
-    if "stop_gradient" not in OPS:
-        raise Unfit
+    """A value that hides its derivative, or that passes must not merge with its operand."""
     x = maker.float(choices)
-    _moved(maker, x, x.emit(OPS["stop_gradient"](), [x])[0])
+    kinds: tuple[Way, ...] = (
+        lambda: x.emit(StopGradient(), [x])[0],
+        lambda: ops.optimization_barrier(x, maker.any(choices)),
+    )
+    _moved(maker, x, choices.of(kinds)())

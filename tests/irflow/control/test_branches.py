@@ -109,6 +109,18 @@ def test_variables_are_assigned_on_both_branches(compiled: Compile) -> None:
     assert (a.value.item(), b.value.item()) == (11, 11)
 
 
+def test_a_variable_that_one_branch_assigns_without_reading_it(compiled: Compile) -> None:
+    v = irf.Variable(1.0, name="v")
+
+    def function(p: Any) -> Any:
+        irf.cond(p, lambda: v.assign(5.0), lambda: None)
+        return v.value
+
+    run = compiled(function)
+    assert [run(False).item(), run(True).item()] == [1, 5]
+    assert v.value.item() == 5
+
+
 def test_a_gradient_by_a_variable(compiled: Compile) -> None:
     w = irf.Variable(np.float64(3.0), name="w")
 

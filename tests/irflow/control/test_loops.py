@@ -303,3 +303,18 @@ def test_a_checkpoint_keeps_its_operands_only() -> None:
     assert [types.count("f64[50, 7]") for types in loops] == [1, 0]
     lowered = irf.jit(irf.grad(loss)).trace(np.ones(7)).lower()
     assert "optimization_barrier" in str(lowered)
+
+
+def test_gradients_of_ones_own_and_jitted_functions_inside(compiled: Compile) -> None:
+    @irf.custom_vjp
+    def doubled(x: Any) -> Any:
+        return x * 2
+
+    doubled.defvjp(lambda x: (x * 2, ()), lambda _, g: (g * 10,))
+    halved = irf.jit(lambda x: x / 2)
+
+    def last(x: Any) -> Any:
+        return irf.scan(lambda c, _: (halved(doubled(c)), None), x, length=3)[0]
+
+    assert compiled(last)(F64(0.5)).item() == 0.5
+    assert compiled(irf.grad(last))(F64(0.5)).item() == 125

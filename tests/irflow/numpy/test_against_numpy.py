@@ -187,6 +187,12 @@ CALLS = [
     both("dot", V), both("dot", A[0].T), both("dot", 2.0), both("inner", V), both("outer", V),
     both("matmul", V), both("matmul", A[0].T), both("matmul", A.transpose(0, 2, 1)),
     both("vdot", A),
+    both("diff"), both("diff", 2, 1), both("diff", axis=0), both("diff", 5), both("diff", 0),
+    both("diff", prepend=0), both("diff", axis=1, append=A[:, :2], prepend=A[:, :1]),
+    both("repeat", [0, 2, 1], 1), both("repeat", np.arange(24)), both("repeat", np.array([2]), 0),
+    both("unstack"), both("unstack", axis=-1), both("vecdot", A[0]), both("vecdot", A, axis=-2),
+    both("var", axis=1, correction=1), both("std", correction=0.5), both("positive"),
+    both("sum", axis=1, dtype="i4"), both("prod", dtype="f8"), both("nextafter", 2.0),
     both("meshgrid", V), both("squeeze"), both("concatenate", axis=0), both("stack", axis=1),
 ]  # fmt: skip
 
@@ -235,6 +241,25 @@ def test_no_extreme_of_nothing(name):
     with pytest.raises(irf.errors.ShapeError, match="no largest or smallest element"):
         getattr(inp, name)(EMPTY, 0)
     assert getattr(inp, name)(EMPTY, 1).shape == (0,)
+
+
+def test_types_of_sums_and_differences():
+    x = made((3, 4), "i1")
+    assert inp.sum(x, dtype="i1").dtype is irf.i8
+    np.testing.assert_array_equal(inp.prod(x, 0, dtype="i1"), np.prod(x, 0, dtype="i1"))
+    assert inp.vecdot(x, x).dtype is inp.diff(x, append=1).dtype is irf.i8
+    np.testing.assert_array_equal(inp.diff(x, append=1), np.diff(x, append=np.ones((3, 1), "i1")))
+    mask = x > 0
+    np.testing.assert_array_equal(inp.diff(mask), np.diff(mask))
+
+
+def test_wrong_arguments():
+    with pytest.raises(irf.errors.UsageError):
+        inp.var(A, ddof=1, correction=1)
+    with pytest.raises(irf.errors.ShapeError):
+        inp.repeat(A, [1, 2], 1)
+    with pytest.raises(irf.errors.ShapeError):
+        inp.vecdot(A, np.ones(1, "f4"))
 
 
 def test_nan_and_ties():

@@ -41,7 +41,7 @@ def test_merge_sort_is_the_stable_order(size: int, is_symbolic: bool) -> None:
     assert values.tobytes() == x[expected].tobytes()
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 9, 20])
+@pytest.mark.parametrize("size", [1, 2, 5, 9, 20, 67])
 def test_largest_elements_are_the_head_of_the_descending_stable_order(size: int) -> None:
     for seed, k in enumerate({0, 1, size // 2, size}):
         x = keys(size, seed)

@@ -7,6 +7,7 @@ import irflow as irf
 import irflow.numpy as inp
 from irflow import optim
 from irflow.datasets import split_digits
+from irflow.session import minimize
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(4, 3)).astype(np.float32)
@@ -72,8 +73,9 @@ def test_a_value_and_one_before_it(graph, session):
 
 def test_several_targets_are_summed(graph, session):
     x = irf.placeholder("f32", (2,), name="x")
-    found = irf.gradients([x * x, x * 3, x], x)
-    assert session.run(found, {x: [1, 2]}).tolist() == [6, 8]
+    square = x * x
+    found = irf.gradients([square, x * 3, x, square], x)
+    assert session.run(found, {x: [1, 2]}).tolist() == [8, 12]
 
 
 def test_what_does_not_depend_has_none(graph):
@@ -117,7 +119,7 @@ OPTIMIZERS = [
 ]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
 def test_minimize_takes_the_steps_of_the_optimizer(optimizer):
     params = [irf.asarray(W)]
     state = optimizer.init(params)
@@ -176,6 +178,23 @@ def test_a_variable_keeps_its_element_type(graph, session):
     assert w.data.dtype == irf.bf16.numpy
 
 
+class Halving:
+    """An optimiser of another kind: without state, careless about element types."""
+
+    def init(self, params):
+        return ()
+
+    def update(self, grads, state, params):
+        return [p.astype("f64") - 0.5 * p for p in params], state
+
+
+def test_any_optimizer_of_that_form(graph, session):
+    w = irf.Variable([1.0, 2.0], name="w")
+    session.run(minimize(Halving(), (w * w).sum()))
+    assert session.run(w).tolist() == [0.5, 1]
+    assert w.data.dtype == np.float32
+
+
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
 def test_the_digits_are_learnt(backend):
     (images, labels), (test_images, test_labels) = split_digits()
@@ -199,3 +218,17 @@ def test_the_digits_are_learnt(backend):
             chosen = generator.integers(0, len(images), 64)
             session.run([train, loss], feed_dict={x: images[chosen], y: labels[chosen]})
         assert session.run(accuracy, {x: test_images, y: test_labels}) > 0.93
+
+
+def test_control_flow(graph, session):
+    x = irf.placeholder("f32", (4,), name="x")
+    w = irf.Variable(2.0, name="w")
+    product, _ = irf.scan(lambda carry, a: (carry * a, None), w.value, x)
+    branch = irf.cond(product > 0, lambda p: p * 3, lambda p: p * 5, product)
+    count = irf.while_loop(lambda v: v < 100, lambda v: v * 2, branch)
+    slopes = irf.gradients(branch, [x, w])
+    values = session.run([branch, count, *slopes], {x: [1, 2, 4, 1]})
+    assert values[:2] == [48, 192]
+    assert values[2].tolist() == [48, 24, 12, 48]
+    assert values[3] == 24
+    assert session.run(slopes, {x: [-1, 2, 4, 1]})[1] == -40

@@ -184,9 +184,9 @@ def test_names(graph, session):
     x = irf.placeholder("f32", (), name="x")
     w = irf.Variable(2.0, name="w")
     y = graph.label(x * w, "y")
-    assert graph.find("x") is x
+    assert graph.find("x").value is x.value
     assert graph.find("w") is w
-    assert graph.find("y") is y
+    assert graph.find("y").value is y.value
     assert session.run("y", {"x": 2}) == 4
     assert session.run(["y", "w"], {"x": 2, "w": 5}) == [10, 5]
 
@@ -200,3 +200,18 @@ def test_names_of_operations(graph):
     assert irf.group(first, name="both").name == "both"
     assert irf.group(first).name == "group"
     assert irf.global_variables_initializer().name == "init"
+
+
+def test_variables_meet_variables():
+    a, b = irf.Variable(6.0), irf.Variable(2.0)
+    assert [float(t) for t in (a + b, a - b, a / b, a**b)] == [8, 4, 3, 36]
+    assert bool(a > b)
+
+
+def test_each_thread_has_a_default_graph():
+    found = []
+    irf.placeholder("f32", ())
+    thread = threading.Thread(target=lambda: found.append(irf.get_default_graph()))
+    thread.start()
+    thread.join()
+    assert found[0] is not irf.get_default_graph()

@@ -46,6 +46,10 @@ def test_results_and_variables_have_memory_of_their_own(graph, backend):
     session.run(w.assign(x.reshape(2, 2).reshape(4)), {x: array})
     array[1] = 7
     np.testing.assert_array_equal(session.run(w), [1, 1, 1, 1])
+    double = w * 2
+    found, _ = session.run([double, w.assign(double)])
+    found[0] = 9
+    np.testing.assert_array_equal(session.run(w), [2, 2, 2, 2])
 
 
 def test_constants_can_be_fetched(graph, session):
@@ -78,6 +82,17 @@ def test_a_tensor_between_can_be_fed(graph, session):
     fed = np.full((4, 2), 3, np.float32)
     assert session.run([end, middle], {middle: fed})[0] == 6
     np.testing.assert_array_equal(session.run(middle, {middle: fed}), fed)
+
+
+def test_elements_of_a_placeholder_can_be_set(graph, session):
+    x = irf.placeholder("f32", (3,), name="x")
+    graph.label(x, "given")
+    x[1] = 7
+    with pytest.raises(irf.IrflowError, match="placeholders are not fed: x"):
+        session.run(x)
+    assert session.run(x, {"x": [1, 2, 3]}).tolist() == [1, 7, 3]
+    assert session.run(["given", x], {x: [4, 5, 6], "x": [1, 2, 3]})[1].tolist() == [4, 5, 6]
+    assert session.run(["given", x], {"x": [1, 2, 3]})[0].tolist() == [1, 2, 3]
 
 
 def test_a_variable_can_be_fed(graph, session):
@@ -175,6 +190,7 @@ def test_the_initializer(graph, session):
     assert session.run([w, initial, later]) == [5, None, 6]
     assert session.run([w, later]) == [1, 2]
     session.run(irf.group(initial, irf.group(initial)))
+    assert not np.shares_memory(graph.initial_values[w], w.data)
 
 
 def test_the_initial_value_is_the_one_that_the_graph_found():
@@ -204,6 +220,7 @@ def compilations(monkeypatch, capsys):
 
 
 def test_each_kind_of_run_is_compiled_once(graph, session, compilations, monkeypatch):
+    monkeypatch.setenv("IRFLOW_BACKEND", "numpy")
     x = irf.placeholder("f32", (None,), name="x")
     scale = irf.placeholder("f32", (), name="scale")
     y, z = x * 2, x * scale

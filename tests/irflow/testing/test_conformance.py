@@ -264,7 +264,10 @@ def test_an_unavailable_backend_is_skipped_with_its_reason() -> None:
         KIT.test_sample(TANH)
 
 
-def test_the_random_graphs_find_a_wrong_op() -> None:
+def test_the_random_graphs_find_a_wrong_op(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One graph in four has the op, and then not always in front of a result.
+    monkeypatch.setattr(type(KIT), "examples", 300)
+
     def spoil(graph: Graph, arrays: Arrays, results: list[np.ndarray]) -> list[np.ndarray]:
         if any(node.op.name == "reduce" for node in graph):
             results[0] = np.logical_not(results[0]).astype(results[0].dtype)

@@ -25,6 +25,22 @@ from irflow.testing.graphs import (
 )
 from irflow.testing.reference import Reference
 
+NOT_GENERATED = {
+    # Only gradients hold them, or only functions of the frontend; the tests of the ops compare them
+    # with each other and with differences.
+    "convolution_input_gradient",
+    "convolution_weight_gradient",
+    "custom_vjp",
+    # Only a pass makes it.
+    "fusion",
+    # Random matrices may be singular or nearly so, and then a rounding error changes everything:
+    # the pivots of one, whether another exists. The samples of the ops are well conditioned.
+    "cholesky",
+    "lu",
+    "solve",
+    "triangular_solve",
+}
+
 
 @settings(max_examples=100)
 @given(graphs(), st.integers(0, 30), st.booleans())
@@ -60,8 +76,7 @@ def test_graphs_hold_all_kinds_of_things() -> None:
         dtypes.update(value.type.dtype.name for value in values)
         dead += any(not value.uses for value in values)
         several += len(graph.outputs) > 1
-    adjoints = {"convolution", "convolution_input_gradient", "convolution_weight_gradient"}
-    assert set(OPS) - set(ops) <= adjoints | {"fusion", "custom_vjp"}
+    assert set(OPS) - set(ops) <= NOT_GENERATED
     assert {"f32", "f64", "i32", "i64", "bool", "f16"} <= set(dtypes)
     assert all(sizes[size] for size in (0, 1, 2, 3))
     assert any(not isinstance(size, int) for size in sizes)
@@ -99,8 +114,10 @@ def test_a_failing_graph_shrinks_to_its_cause() -> None:
         random=Random(0),
     )
     assert len(found.inputs) == 1
-    assert len(found.steps) <= 3
-    assert {"reverse", "sum"} <= {step.kind for step in found.steps}
+    assert len(found.steps) <= 4
+    kinds = {step.kind for step in found.steps}
+    assert "reverse" in kinds
+    assert kinds & {"sum", "statistics"}
 
 
 @settings(max_examples=50)

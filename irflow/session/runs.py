@@ -38,12 +38,12 @@ class _Program:
     executable: Executable
 
     def run(self, feeds: Mapping[Value, np.ndarray], count: int) -> list[Any]:
-        """The fetched values as arrays of their own; updates are stored."""
+        """The fetched values, new arrays each; updates are stored."""
         fed = [feeds[value] for value in self.part.fed]
         outputs = self.executable([*fed, *(variable.data for variable in self.part.variables)])
-        results = [array.copy()[()] for array in outputs[:count]]
+        results = [array[()] for array in outputs[:count]]
         for variable, array in zip(self.part.updates, outputs[count:], strict=True):
-            variable.store(_own(array, fed))
+            variable.store(array)
         return results
 
 
@@ -122,7 +122,7 @@ class Session:
             found = dict(zip(fetched, program.run(feeds, len(fetched)), strict=True))
         if any(operation.resets for operation in operations):
             for variable, array in self.graph.initial_values.items():
-                variable.store(array.copy())
+                variable.store(array.copy())  # the runtime may use the memory of a variable again
         return structure.unflatten([found.get(target) for target in targets])
 
     def _target(self, leaf: Any, path: str) -> Value | Operation:
@@ -203,9 +203,3 @@ class Session:
         if all(other.fed != key.fed for other in alike):
             return f"{text}: compiled again for other shapes"
         return f"{text}: compiled again for backend {key.backend}"
-
-
-def _own(array: np.ndarray, fed: Sequence[np.ndarray]) -> np.ndarray:
-    """A copy where the caller may write to the array later."""
-    is_shared = any(np.may_share_memory(array, other) for other in fed)
-    return array.copy() if is_shared else array

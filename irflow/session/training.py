@@ -10,7 +10,7 @@ from irflow.errors import GradientError
 from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.variable import Variable
-from irflow.session.gradients import gradients, graph_of
+from irflow.session.derivatives import gradients, graph_of
 from irflow.session.graph import Graph
 from irflow.session.operation import Operation
 from irflow.tree import Tree

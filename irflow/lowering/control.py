@@ -1,0 +1,231 @@
+"""Branches and loops as steps: their regions are lowered into the same program.
+
+The carry of a loop has one buffer a value, which the body reads and which is overwritten at the end
+of each step: that of the operand where nobody else needs it, and row by row where the body replaces
+rows. A slice of a sequence, and the outputs of one step, are no copies but *views*: buffers that
+lie in another one, further on with every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from irflow.ir.graph import Graph, Node, Value
+from irflow.ir.op import Lowering
+from irflow.lowering.program import (
+    CopyStep,
+    LoopStep,
+    Step,
+    Storage,
+    SwitchStep,
+    UpdateStep,
+)
+from irflow.ops import DynamicUpdateSlice, Scan, Switch, While
+from irflow.ops.region_parts import fitted
+
+if TYPE_CHECKING:
+    from irflow.lowering.lower import ProgramBuilder
+
+LOOKED_THROUGH = ("call", "checkpoint", "custom_vjp", "fusion")
+NATIVE = ("switch", "scan", "while")
+ALIASES = ("optimization_barrier", "reshape", "stop_gradient")
+"""Ops whose result is the memory of their operand."""
+
+
+def is_native(node: Node) -> bool:
+    """Whether a node of control flow can become steps: nothing inside runs on the host."""
+    return node.op.name in NATIVE and all(map(_is_native_graph, node.regions))
+
+
+def _is_native_graph(graph: Graph) -> bool:
+    return all(_is_native_inside(node) for node in graph)
+
+
+def _is_native_inside(node: Node) -> bool:
+    if node.op.name in LOOKED_THROUGH:
+        return _is_native_graph(node.regions[0])
+    if node.op.lowering is Lowering.REGION:
+        return is_native(node)
+    return node.op.lowering is not Lowering.HOST
+
+
+def lower_control(builder: ProgramBuilder, node: Node) -> None:
+    """Add the step of a native node."""
+    match node.op:
+        case Switch():
+            _switch(builder, node)
+        case Scan():
+            _scan(builder, node, node.op)
+        case While():
+            _while(builder, node, node.op)
+
+
+def _switch(builder: ProgramBuilder, node: Node) -> None:
+    index, *operands = node.inputs
+    results = [builder.fresh(value) for value in node.outputs]
+    branches = []
+    for region in node.regions:
+        graph = builder.closed(fitted("switch", region, [value.type for value in operands]))
+        with builder.inside() as steps:
+            values = _lower(builder, graph, [builder.number(value) for value in operands])
+            _copy(builder, values, results)
+        branches.append(tuple(steps))
+    step = SwitchStep(builder.number(index), tuple(branches), tuple(results))
+    builder.steps.append(step)
+
+
+def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
+    first = op.constants + op.carries
+    sequences = node.inputs[first:]
+    slices = [value.type.with_shape(value.type.shape[1:]) for value in sequences]
+    types = [*(value.type for value in node.inputs[:first]), *slices]
+    graph = builder.closed(fitted("scan", node.regions[0], types))
+    carry, start = _carry(builder, node, op.constants, op.carries)
+    stacks = [builder.fresh(value) for value in node.outputs[op.carries :]]
+    views = [
+        (builder.add(Storage("view", type)), builder.number(value))
+        for type, value in zip(slices, sequences, strict=True)
+    ]
+    fixed = [builder.number(value) for value in node.inputs[: op.constants]]
+    mark = len(builder.buffers)
+    with builder.inside() as steps:
+        given = [*fixed, *carry, *(view for view, _ in views)]
+        values = _lower_body(builder, graph, given, op.constants, op.carries)
+        for number, stack, value in zip(
+            values[op.carries :], stacks, graph.outputs[op.carries :], strict=True
+        ):
+            place = Storage("view", value.type)
+            if number >= mark and builder.buffers[number].kind == "temporary":
+                builder.buffers[number] = place
+                views.append((number, stack))
+            else:
+                view = builder.add(place)
+                views.append((view, stack))
+                builder.steps.append(CopyStep(number, view))
+        _copy(builder, values[: op.carries], carry)
+    outputs = (*carry, *stacks)
+    builder.steps.append(
+        LoopStep(start, tuple(steps), outputs, op.length, op.reverse, tuple(views))
+    )
+
+
+def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
+    types = [value.type for value in node.inputs]
+    test, body = (builder.closed(fitted("while", region, types)) for region in node.regions)
+    carry, start = _carry(builder, node, op.constants, len(node.outputs))
+    fixed = [builder.number(value) for value in node.inputs[: op.constants]]
+    with builder.inside() as condition:
+        (truth,) = _lower(builder, test, [*fixed, *carry])
+    with builder.inside() as steps:
+        values = _lower_body(builder, body, [*fixed, *carry], op.constants, len(carry))
+        _copy(builder, values, carry)
+    builder.steps.append(
+        LoopStep(
+            start,
+            tuple(steps),
+            tuple(carry),
+            op.max_steps,
+            condition=tuple(condition),
+            test=truth,
+        )
+    )
+
+
+def _carry(
+    builder: ProgramBuilder, node: Node, first: int, count: int
+) -> tuple[list[int], tuple[Step, ...]]:
+    """The buffers of the carry, which are those of the results, and the steps that fill them."""
+    carry: list[int] = []
+    start = []
+    for value, result in zip(node.inputs[first : first + count], node.outputs, strict=False):
+        number = builder.number(value)
+        if _may_take(builder, value, node):
+            builder.numbers[result] = number
+        else:
+            start.append(CopyStep(number, builder.fresh(result)))
+        carry.append(builder.numbers[result])
+    return carry, tuple(start)
+
+
+def _may_take(builder: ProgramBuilder, value: Value, node: Node) -> bool:
+    """Whether a loop may carry an operand in the memory where it is: nobody needs it afterwards."""
+    is_own = value in builder.carried if value.node is None else value.node.op.name not in ALIASES
+    is_temporary = builder.buffers[builder.number(value)].kind == "temporary"
+    is_read_once = node.inputs.count(value) == 1
+    if not (is_own and is_temporary and is_read_once) or value.is_output:
+        return False
+    # Updates in place come last, wherever they stand.
+    if any(user.op.name in ALIASES or _is_update(user, value) for user in value.users):
+        return False
+    later = node.next
+    while later is not None and value not in later.inputs:
+        later = later.next
+    return later is None
+
+
+def _lower(builder: ProgramBuilder, graph: Graph, inputs: Sequence[int]) -> list[int]:
+    """Add the steps of a region whose inputs are in buffers; the buffers of its results."""
+    return _lower_body(builder, graph, inputs, 0, 0)
+
+
+def _lower_body(
+    builder: ProgramBuilder, graph: Graph, inputs: Sequence[int], first: int, carries: int
+) -> list[int]:
+    """`_lower` for a body, whose inputs from `first` on are carried; rows are updated in place."""
+    builder.numbers.update(zip(graph.inputs, inputs, strict=True))
+    carried = graph.inputs[first : first + carries]
+    builder.carried.update(carried)
+    updates = [
+        value.node
+        for value, old in zip(graph.outputs, carried, strict=False)
+        if value.node is not None and _is_in_place(value.node, old)
+    ]
+    for node in graph:
+        if node not in updates:
+            builder.node(node)
+    targets = {builder.number(node.inputs[0]) for node in updates}
+    ready = [[_held(builder, value, targets) for value in node.inputs[1:]] for node in updates]
+    for node, (source, starts) in zip(updates, ready, strict=True):
+        target = builder.number(node.inputs[0])
+        types = node.inputs[0].type, node.inputs[1].type
+        builder.steps.append(UpdateStep(source, starts, target, *types))
+        builder.numbers[node.output] = target
+    return [builder.number(value) for value in graph.outputs]
+
+
+def _is_in_place(node: Node, old: Value) -> bool:
+    """Whether a node replaces whole rows of the carry, and nobody reads carry or result besides."""
+    if not _is_update(node, old):
+        return False
+    is_alone = len(node.output.uses) == 1 and not old.is_output and node.inputs.count(old) == 1
+    is_rows = old.type.rank > 0 and old.type.shape[1:] == node.inputs[1].type.shape[1:]
+    return is_alone and is_rows and not any(user.op.name in ALIASES for user in old.users)
+
+
+def _is_update(node: Node, value: Value) -> bool:
+    return isinstance(node.op, DynamicUpdateSlice) and node.inputs[0] is value
+
+
+def _held(builder: ProgramBuilder, value: Value, targets: set[int]) -> int:
+    """The buffer of a value, or a copy where that buffer is about to be overwritten."""
+    number = builder.number(value)
+    if number not in targets:
+        return number
+    held = builder.add(Storage("temporary", value.type))
+    builder.steps.append(CopyStep(number, held))
+    return held
+
+
+def _copy(builder: ProgramBuilder, sources: Sequence[int], targets: Sequence[int]) -> None:
+    """Copy all at once: what is overwritten before it is read goes through memory of its own."""
+    pairs = [(s, t) for s, t in zip(sources, targets, strict=True) if s != t]
+    written = {target for _, target in pairs}
+    ready: list[tuple[int, int]] = []
+    for source, target in pairs:
+        if source in written:
+            held = builder.add(Storage("temporary", builder.buffers[target].type))
+            builder.steps.append(CopyStep(source, held))
+            source = held
+        ready.append((source, target))
+    builder.steps += [CopyStep(source, target) for source, target in ready]
