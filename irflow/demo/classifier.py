@@ -42,14 +42,13 @@ def init_params(seed: int, pixels: int, hidden: int = 128, classes: int = 10) ->
 
 
 def forward(params: Params, images: Tensor, key: Tensor | None = None) -> Tensor:
-    """Logits `[n, 10]` for images `[n, height, width]`; with a random key, as in training, with
-    dropout.
-    """
+    """Logits `[n, 10]` for images `[n, height, width]`; with dropout if there is a random key."""
     flat = images.reshape(images.shape[0], -1)
     hidden = nn.relu(flat @ params["hidden/w"] + params["hidden/b"])
     if key is not None:
         hidden = nn.dropout(hidden, 0.2, key)
-    return hidden @ params["output/w"] + params["output/b"]
+    logits: Tensor = hidden @ params["output/w"] + params["output/b"]
+    return logits
 
 
 def training_step(state: State, images: Tensor, labels: Tensor) -> tuple[State, Tensor]:
