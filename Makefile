@@ -28,7 +28,7 @@ test-all: $(VENV)/.installed
 	IRFLOW_TEST=all $(VENV)/bin/python -m pytest -n $(JOBS)
 
 bench: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest -q -s -p no:xdist --override-ini "python_files=bench_*.py" tests/benchmarks
+	$(VENV)/bin/python -m pytest -q -s -p no:xdist --override-ini "python_files=bench_*.py" --override-ini "python_functions=bench_*" tests/benchmarks
 
 lint: $(LINT_VENV)/.installed
 	$(LINT_VENV)/bin/ruff check .

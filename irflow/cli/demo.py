@@ -10,7 +10,7 @@ from irflow.cli.failures import DONE, CommandParser
 
 _EXAMPLES = """\
   irflow demo
-  irflow demo --epochs 5 --folder /tmp/irflow-demo
+  irflow demo --epochs 5 --folder listings
 """
 
 
