@@ -9,7 +9,7 @@ from irflow import compiler
 from irflow.backend import Backend
 from irflow.cli.choices import (
     add_backend,
-    add_constraints,
+    add_inputs,
     choose_backend,
     choose_pipeline,
     parse_assignments,
@@ -64,14 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("bisect", "Find what changes a result.", _EXAMPLES)
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="the type of a function's parameter, as in x=f32[n,784]",
-    )
-    add_constraints(parser)
+    add_inputs(parser)
     add_backend(parser)
     parser.add_argument(
         "--passes", metavar="PIPELINE", help="passes to check instead of those of the level"

@@ -27,8 +27,13 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_constraints(parser: argparse.ArgumentParser) -> None:
-    """The option that bounds the symbolic sizes of a function."""
+def add_inputs(
+    parser: argparse.ArgumentParser,
+    meaning: str = "the type of a function's parameter, as in x=f32[n,784]",
+    metavar: str = "NAME=TYPE",
+) -> None:
+    """The options that describe what goes into a model, and bound its symbolic sizes."""
+    parser.add_argument("--input", action="append", default=[], metavar=metavar, help=meaning)
     parser.add_argument(
         "--constraints",
         metavar="TEXT",

@@ -13,7 +13,7 @@ from irflow.artifact.manifest import irflow_version
 from irflow.backend import Backend, Executable
 from irflow.cli.choices import (
     add_backend,
-    add_constraints,
+    add_inputs,
     choose_backend,
     choose_pipeline,
     describe_interface,
@@ -105,15 +105,11 @@ def _parser() -> CommandParser:
         "compile", "Run the passes on a model; show or save any stage.", _EXAMPLES
     )
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="the type of a function's parameter, as in x=f32[n,784]; "
+    add_inputs(
+        parser,
+        "the type of a function's parameter, as in x=f32[n,784]; "
         "of a graph's input, to fix its sizes",
     )
-    add_constraints(parser)
     add_backend(parser)
     _add_passes(parser)
     _add_results(parser)

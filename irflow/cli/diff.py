@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irflow.cli.choices import add_constraints, parse_assignments
+from irflow.cli.choices import add_inputs, parse_assignments
 from irflow.cli.failures import DONE, FAILED, CommandError, CommandParser
 from irflow.cli.functions import split_function
 from irflow.cli.models import HELP as MODEL_HELP
@@ -53,14 +53,7 @@ def _parser() -> CommandParser:
     parser = CommandParser("diff", "Compare two graphs.", _EXAMPLES)
     parser.add_argument("a", metavar="A", help=MODEL_HELP)
     parser.add_argument("b", metavar="B", help="the same")
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="the type of a function's parameter, as in x=f32[n,784]",
-    )
-    add_constraints(parser)
+    add_inputs(parser)
     return parser
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from irflow import compiler
 from irflow.cli.choices import (
     add_backend,
-    add_constraints,
+    add_inputs,
     choose_backend,
     choose_pipeline,
     parse_assignments,
@@ -69,14 +69,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("draw", "Draw the graph of a model.", _EXAMPLES)
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="the type of a function's parameter, as in x=f32[n,784]",
-    )
-    add_constraints(parser)
+    add_inputs(parser)
     add_backend(parser)
     parser.set_defaults(level=None)
     parser.add_argument("--passes", metavar="PIPELINE", help="draw the graph after these passes")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irflow import compiler
 from irflow.cli.choices import (
     add_backend,
-    add_constraints,
+    add_inputs,
     choose_backend,
     choose_pipeline,
     parse_assignments,
@@ -66,14 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("explain", "Say what the passes did and what kernels cost.", _EXAMPLES)
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=TYPE",
-        help="the type of a function's parameter, as in x=f32[n,784]",
-    )
-    add_constraints(parser)
+    add_inputs(parser)
     add_backend(parser)
     parser.add_argument(
         "--passes", metavar="PIPELINE", help="passes to run instead of those of the level"

@@ -15,7 +15,7 @@ from irflow.cli.arrays import (
     save_results,
     summarize,
 )
-from irflow.cli.choices import add_backend, add_constraints, choose_backend, parse_assignments
+from irflow.cli.choices import add_backend, add_inputs, choose_backend, parse_assignments
 from irflow.cli.console import note, print_table, progress
 from irflow.cli.failures import DONE, CommandError, CommandParser
 from irflow.cli.functions import hint_of, split_function
@@ -75,14 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser("run", "Compile a model and run it on arrays.", _EXAMPLES)
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"the value of an input: {FORMS}",
-    )
-    add_constraints(parser)
+    add_inputs(parser, f"the value of an input: {FORMS}", metavar="NAME=VALUE")
     add_backend(parser)
     parser.add_argument(
         "-o",
