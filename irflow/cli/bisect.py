@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from irflow import compiler
 from irflow.backend import Backend
-from irflow.cli.choices import (
-    add_backend,
-    add_inputs,
-    choose_backend,
-    choose_pipeline,
-    parse_assignments,
-)
+from irflow.cli.choices import Choice, ModelRequest, add_model, choose
 from irflow.cli.console import progress
 from irflow.cli.failures import DONE, FAILED, CommandParser
-from irflow.cli.models import HELP as MODEL_HELP
-from irflow.cli.models import Model, load_model
 from irflow.errors import PassError, align
 from irflow.report.differences import Comparison, NodeDifference, compare
 
@@ -33,55 +24,35 @@ Exit codes: 0 all results agree, 1 something differs or cannot be compared, 2 wr
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The options of the command, named as on the command line."""
-
-    model: str
-    input: list[str]
-    constraints: str | None
-    backend: str | None
-    level: int
-    passes: str | None
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
-    request = Request(**vars(_parser().parse_args(arguments)))
-    types = parse_assignments(request.input)
-    backend = choose_backend(request.backend)
-    pipeline = str(choose_pipeline(request.passes, backend, request.level))
-    model = load_model(request.model, types, request.constraints)
-    if not _check_passes(model, backend, request.level, pipeline):
+    chosen = choose(ModelRequest(**vars(_parser().parse_args(arguments))))
+    if not _check_passes(chosen):
         return FAILED
-    lowered = compiler.lower(model.graph, backend, level=request.level, pipeline=pipeline, check=0)
+    graph, backend = chosen.model.graph, chosen.backend
+    lowered = compiler.lower(graph, backend, level=chosen.level, pipeline=chosen.pipeline, check=0)
     with progress(f"comparing {backend.name} with the reference"):
-        found = compare(model.graph, lowered)
+        found = compare(graph, lowered)
     _report(found, backend)
     return DONE if found.is_equal else FAILED
 
 
 def _parser() -> CommandParser:
     parser = CommandParser("bisect", "Find what changes a result.", _EXAMPLES)
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    add_inputs(parser)
-    add_backend(parser)
-    parser.add_argument(
-        "--passes", metavar="PIPELINE", help="passes to check instead of those of the level"
-    )
+    add_model(parser, "passes to check instead of those of the level")
     return parser
 
 
-def _check_passes(model: Model, backend: Backend, level: int, pipeline: str) -> bool:
+def _check_passes(chosen: Choice) -> bool:
     """Whether all passes keep the results; the first that does not is printed, with its rule."""
+    graph, level, pipeline = chosen.model.graph, chosen.level, chosen.pipeline
     try:
         with progress("checking every pass"):
-            report = compiler.lower(
-                model.graph, backend, level=level, pipeline=pipeline, check=3
-            ).report
+            lowered = compiler.lower(graph, chosen.backend, level=level, pipeline=pipeline, check=3)
     except PassError as error:
         print(f"passes: {error}")
         return False
+    report = lowered.report
     if report.unchecked is not None:
         print(f"not compared, as the graph cannot be evaluated: {report.unchecked}")
         return False

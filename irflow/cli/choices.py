@@ -1,18 +1,60 @@
-"""What commands share: options, the backend and pipeline asked for, descriptions of inputs."""
+"""What commands share: the options about a model, and what they choose."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from irflow import plugins
 from irflow.backend import Backend
 from irflow.cli.failures import CommandError, misuse
-from irflow.cli.models import named_inputs
+from irflow.cli.models import HELP as MODEL_HELP
+from irflow.cli.models import Model, load_model, named_inputs
 from irflow.compiler import pipeline_for, selected_backend
 from irflow.dims import format_constraint
 from irflow.errors import IrflowError, TextError, UnknownNameError
 from irflow.ir import Graph
 from irflow.transform.pipeline import Pipeline, parse_pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """The options of `add_model`, named as on the command line."""
+
+    model: str
+    input: list[str]
+    constraints: str | None
+    backend: str | None
+    level: int | None
+    passes: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model, and how to compile it."""
+
+    model: Model
+    backend: Backend
+    level: int
+    pipeline: str
+
+
+def add_model(parser: argparse.ArgumentParser, passes: str) -> None:
+    """A model, its inputs, and how to compile it; `passes` says what --passes is for."""
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    add_inputs(parser)
+    add_backend(parser)
+    parser.set_defaults(level=None)
+    parser.add_argument("--passes", metavar="PIPELINE", help=passes)
+
+
+def choose(request: ModelRequest) -> Choice:
+    """Load the model that is asked for, and find the backend and the pipeline."""
+    types = parse_assignments(request.input)
+    backend = choose_backend(request.backend)
+    level = 2 if request.level is None else request.level
+    pipeline = str(choose_pipeline(request.passes, backend, level))
+    return Choice(load_model(request.model, types, request.constraints), backend, level, pipeline)
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

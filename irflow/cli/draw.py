@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irflow import compiler
-from irflow.cli.choices import (
-    add_backend,
-    add_inputs,
-    choose_backend,
-    choose_pipeline,
-    parse_assignments,
-)
+from irflow.cli.choices import Choice, ModelRequest, add_model, choose
 from irflow.cli.console import note
 from irflow.cli.failures import DONE, CommandError, CommandParser, misuse
-from irflow.cli.models import HELP as MODEL_HELP
-from irflow.cli.models import load_model
 from irflow.draw import FOLD, draw
 from irflow.errors import UnknownNameError, UsageError
 from irflow.ir import Graph
@@ -36,15 +28,9 @@ Exit codes: 0 done, 1 a pass failed, 2 wrong command line.
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(ModelRequest):
     """The options of the command, named as on the command line."""
 
-    model: str
-    input: list[str]
-    constraints: str | None
-    backend: str | None
-    level: int | None
-    passes: str | None
     stop_after: str | None
     output: str | None
     fold: int
@@ -53,9 +39,7 @@ class Request:
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     request = Request(**vars(_parser().parse_args(arguments)))
-    types = parse_assignments(request.input)
-    model = load_model(request.model, types, request.constraints)
-    graph = _after_passes(request, model.graph)
+    graph = _after_passes(request, choose(request))
     path = request.output if request.output is not None else f"{_file_name(graph)}.svg"
     try:
         with misuse(UsageError):
@@ -68,11 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("draw", "Draw the graph of a model.", _EXAMPLES)
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    add_inputs(parser)
-    add_backend(parser)
-    parser.set_defaults(level=None)
-    parser.add_argument("--passes", metavar="PIPELINE", help="draw the graph after these passes")
+    add_model(parser, "draw the graph after these passes")
     parser.add_argument("--stop-after", metavar="PASS", help="draw the graph after this pass")
     parser.add_argument(
         "-o",
@@ -90,16 +70,18 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _after_passes(request: Request, graph: Graph) -> Graph:
+def _after_passes(request: Request, chosen: Choice) -> Graph:
     asked = (request.backend, request.level, request.passes, request.stop_after)
+    graph = chosen.model.graph
     if all(option is None for option in asked):
         return graph
-    backend = choose_backend(request.backend)
-    level = 2 if request.level is None else request.level
-    pipeline = str(choose_pipeline(request.passes, backend, level))
     with misuse(UnknownNameError):  # of --stop-after
         return compiler.lower(
-            graph, backend, level=level, pipeline=pipeline, stop_after=request.stop_after
+            graph,
+            chosen.backend,
+            level=chosen.level,
+            pipeline=chosen.pipeline,
+            stop_after=request.stop_after,
         ).graph
 
 

@@ -1,22 +1,17 @@
-"""`irflow explain`: what the passes did to a model, and what the result costs."""
+"""`irflow explain`: what the passes did to a model, what the result costs, why it was compiled."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irflow import compiler
-from irflow.cli.choices import (
-    add_backend,
-    add_inputs,
-    choose_backend,
-    choose_pipeline,
-    parse_assignments,
-)
+from irflow.cli.choices import ModelRequest, add_model, choose, choose_backend
 from irflow.cli.console import print_json, print_table
-from irflow.cli.failures import DONE, CommandParser
-from irflow.cli.models import HELP as MODEL_HELP
-from irflow.cli.models import load_model
+from irflow.cli.failures import DONE, CommandError, CommandParser, unreachable_file
+from irflow.cli.scripts import compilations_of, is_script
+from irflow.compiler.compilations import Compilation
 from irflow.dims import Size
 from irflow.location import Location
 from irflow.report.costs import KernelCost
@@ -26,7 +21,10 @@ _EXAMPLES = """\
   irflow explain model.py:forward --input "x=f32[n, 784]"
   irflow explain graph.ir -O3 --backend llvm
   irflow explain model.irflow --json
+  irflow explain train.py -- --epochs 1
 
+A Python file without the name of a function is run as a program, with what follows -- as its
+arguments; every compilation that it causes is explained, with what made it necessary.
 Flops are those of all operations of a kernel; bytes are what it reads and writes, each buffer once.
 Exit codes: 0 done, 1 compilation failed, 2 wrong command line.
 """
@@ -35,27 +33,26 @@ MOST_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(ModelRequest):
     """The options of the command, named as on the command line."""
 
-    model: str
-    input: list[str]
-    constraints: str | None
-    backend: str | None
-    level: int
-    passes: str | None
+    arguments: list[str]
     json: bool
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
-    request = Request(**vars(_parser().parse_args(arguments)))
-    types = parse_assignments(request.input)
-    backend = choose_backend(request.backend)
-    pipeline = str(choose_pipeline(request.passes, backend, request.level))
-    model = load_model(request.model, types, request.constraints)
-    lowered = compiler.lower(model.graph, backend, level=request.level, pipeline=pipeline)
-    found = explain(model.graph, lowered)
+    own, passed_on = _split(arguments)
+    request = Request(**vars(_parser().parse_args(own)), arguments=passed_on)
+    if is_script(request.model):
+        _explain_script(request)
+        return DONE
+    if request.arguments:
+        raise CommandError("only a program, MODEL.py without the name of a function, has arguments")
+    chosen = choose(request)
+    graph = chosen.model.graph
+    lowered = compiler.lower(graph, chosen.backend, level=chosen.level, pipeline=chosen.pipeline)
+    found = explain(graph, lowered)
     if request.json:
         print_json(_for_programs(found))
     else:
@@ -63,14 +60,42 @@ def main(arguments: Sequence[str]) -> int:
     return DONE
 
 
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before -- and what stands behind it."""
+    given = list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    return given[:end], given[end + 1 :]
+
+
+def _explain_script(request: Request) -> None:
+    path = request.model
+    if not os.path.isfile(path):
+        unreachable_file(path, "no such file")
+    if request.input or request.constraints or request.passes or request.level is not None:
+        raise CommandError(
+            "--input, --constraints, --passes and -O belong to a function, not to a program",
+            hint=f"name a function: {path}:function",
+        )
+    backend = request.backend and choose_backend(request.backend).name
+    compilations = compilations_of(path, request.arguments, backend)
+    found = [explain(one.traced, one.lowered) for one in compilations]
+    if request.json:
+        pairs = zip(compilations, found, strict=True)
+        print_json({"program": path, "compilations": [_compilation(*pair) for pair in pairs]})
+        return
+    plural = "" if len(found) == 1 else "s"
+    print(f"{path} was run and caused {len(found)} compilation{plural}")
+    rows = [(f"{one.seconds:.3f}", one.reason) for one in compilations]
+    if rows:
+        print_table(["seconds", "what was compiled, and why"], rows)
+    for one in found:
+        print("\n" + "=" * 80)
+        _print(one)
+
+
 def _parser() -> CommandParser:
     parser = CommandParser("explain", "Say what the passes did and what kernels cost.", _EXAMPLES)
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    add_inputs(parser)
-    add_backend(parser)
-    parser.add_argument(
-        "--passes", metavar="PIPELINE", help="passes to run instead of those of the level"
-    )
+    add_model(parser, "passes to run instead of those of the level")
     parser.add_argument("--json", action="store_true", help="print the same for programs")
     return parser
 
@@ -186,6 +211,10 @@ def _print_remarks(found: Explanation) -> None:
 
 
 # --- For programs ---------------------------------------------------------------------------------
+
+
+def _compilation(one: Compilation, found: Explanation) -> dict[str, object]:
+    return {"reason": one.reason, "seconds": one.seconds, **_for_programs(found)}
 
 
 def _for_programs(found: Explanation) -> dict[str, object]:

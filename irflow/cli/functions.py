@@ -76,7 +76,7 @@ def trace_function_of(
         ModelError: the file or the function raised an error of its own.
     """
     note(f"executing {path} to load {name!r}")
-    with _running(path):
+    with running(path):
         module = _execute(path)
         function = _jitted(_find(module, path, name), path, name, constraints)
         traced = _trace(function, types, literals)
@@ -87,7 +87,7 @@ def trace_function_of(
 
 
 @contextlib.contextmanager
-def _running(path: str) -> Iterator[None]:
+def running(path: str) -> Iterator[None]:
     """Run the user's code as `python file.py` would, but with its output on stderr.
 
     Modules beside the file can be imported. Errors of the user's code become `ModelError`.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from irflow import compiler, dims, log, tree
+from irflow.compiler.compilations import Compilation, note
 from irflow.compiler.config import selected_name
 from irflow.errors import UsageError
 from irflow.frontend import specs
 from irflow.frontend.apply import call_traced, trace_function
 from irflow.frontend.boundary import public
 from irflow.frontend.calls import Call, Instance, Parameters, chosen_names
+from irflow.frontend.specialisation import Key, reason_for
 from irflow.frontend.stages import Compiled, Signature, Traced
 from irflow.frontend.tensor import Tensor, as_tensor, is_tensor_like
 from irflow.frontend.tracing import Argument, TracedFunction, current_trace
@@ -49,16 +52,6 @@ class Options:
     level: int
     spec: tuple[Any, ...] | None
     constraints: str | None
-
-
-class Key(NamedTuple):
-    """What a specialisation is made for."""
-
-    structure: tree.Structure
-    types: tuple[TensorType, ...]
-    weak: tuple[bool, ...]
-    statics: tuple[tuple[str, Any], ...]
-    backend: str | None
 
 
 class JitFunction:
@@ -168,12 +161,17 @@ class JitFunction:
         return Signature(self.name, self.parameters, key.structure, key.types, key.statics)
 
     def _compile(self, key: Key) -> Compiled:
-        log.write("recompiles", lambda: self._reason(key))
-        rows = zip(key.types, self.parameters.hints(key.structure), key.weak, strict=True)
+        start = time.perf_counter()
+        hints = self.parameters.hints(key.structure)
+        reason = reason_for(self.name, key, next(reversed(self.cache), None), hints)
+        log.write("recompiles", reason)
+        rows = zip(key.types, hints, key.weak, strict=True)
         arguments = [Argument(type, hint, weak) for type, hint, weak in rows]
         traced = self._trace(key.structure, key.statics, arguments)
         lowered = compiler.lower(traced.graph, self.options.backend, level=self.options.level)
         compiled = Compiled(traced, lowered, self._signature(key))
+        seconds = time.perf_counter() - start
+        note(Compilation(reason, traced.graph, lowered, seconds))
         self.cache[key] = compiled
         return compiled
 
@@ -219,27 +217,6 @@ class JitFunction:
                 )
         return UsageError(f"{self.name}: an argument's structure is not hashable")
 
-    def _reason(self, key: Key) -> str:
-        """One line that says what is new about a specialisation, against the last one."""
-        if not self.cache:
-            return f"{self.name}: first compilation"
-        other = list(self.cache)[-1]
-        if key.structure != other.structure:
-            return f"{self.name}: compiled again for another structure of the arguments"
-        changes = []
-        hints = self.parameters.hints(key.structure)
-        before = zip(other.types, other.weak, strict=True)
-        now = zip(key.types, key.weak, strict=True)
-        for hint, old, new in zip(hints, before, now, strict=True):
-            if old != new:
-                changes.append(f"{hint} was {_kind(*old)}, is {_kind(*new)}")
-        for (name, new_value), (_, old_value) in zip(key.statics, other.statics, strict=False):
-            if new_value != old_value:
-                changes.append(f"static {name} was {old_value!r}, is {new_value!r}")
-        if key.backend != other.backend:
-            changes.append(f"backend was {other.backend}, is {key.backend}")
-        return f"{self.name}: compiled again: " + "; ".join(changes)
-
 
 def _is_tensor(leaf: Any) -> bool:
     return hasattr(leaf, "__irflow_tensor__") or is_tensor_like(leaf)
@@ -252,10 +229,6 @@ def _argument(tensor: Tensor, hint: str) -> Argument:
 def _described(value: Any) -> str:
     name = type(value).__name__
     return f"a{'n' * (name[0] in 'aeiou')} {name}"
-
-
-def _kind(type: TensorType, weak: bool) -> str:
-    return f"{type}{' (weak)' * weak}"
 
 
 def jit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -10,6 +11,7 @@ import numpy as np
 
 from irflow import compiler, log, tree
 from irflow.backend import Executable
+from irflow.compiler.compilations import Compilation, note
 from irflow.compiler.config import selected_name
 from irflow.errors import UsageError
 from irflow.frontend.boundary import public
@@ -158,11 +160,14 @@ class Session:
         paths: Sequence[str],
     ) -> _Program:
         self._require_fed(feeds, targets, paths)
-        log.write("recompiles", lambda: self._reason(key))
+        start = time.perf_counter()
+        reason = self._reason(key)
+        log.write("recompiles", reason)
         sizes = solve_sizes(self.graph, feeds)
         part = cut(self.graph, key.fetched, dict(key.updates), feeds, sizes)
-        executable = compiler.compile_graph(part.graph, self.backend)
-        program = self._programs[key] = _Program(part, executable)
+        lowered = compiler.lower(part.graph, self.backend)
+        program = self._programs[key] = _Program(part, lowered.compile())
+        note(Compilation(reason, part.graph, lowered, time.perf_counter() - start))
         return program
 
     def _require_fed(

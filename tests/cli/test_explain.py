@@ -138,3 +138,75 @@ def test_loops(irflow: Run, tmp_path: Path) -> None:
 
 def test_an_unknown_pass_is_misuse(irflow: Run, net: Path) -> None:
     assert irflow("explain", net, "--passes", "csf").code == 2
+
+
+PROGRAM = """\
+import sys
+
+import irflow as irf
+
+
+@irf.jit
+def double(x):
+    return x * 2.0
+
+
+def main(sizes):
+    for size in sizes:
+        double(irf.asarray([1.0] * int(size)))
+    graph = irf.Graph()
+    with graph.as_default():
+        x = irf.placeholder("f32", (2,), name="x")
+        irf.Session().run(x + 1.0, {x: [1.0, 2.0]})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.exit(0)
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM, "utf-8")
+    return path
+
+
+def test_a_program_tells_why_it_compiled(irflow: Run, program: Path) -> None:
+    done = irflow("explain", program, "--backend", "llvm", "--", "3", "3", "4")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0] == f"{program} was run and caused 3 compilations"
+    reasons = [line.split(maxsplit=1)[1] for line in lines[2:5]]
+    assert reasons[:2] == [
+        "double: first compilation",
+        "double: compiled again: x was f32[3], is f32[4]",
+    ]
+    assert reasons[2].startswith("session on ")
+    assert sum(line.startswith("@double on llvm:") for line in lines) == 2
+    assert "program.py:8" in done.out
+
+
+def test_a_program_for_programs(irflow: Run, program: Path) -> None:
+    found = irflow("explain", program, "--backend", "numpy", "--json", "--", "1").json()
+    first, second = found["compilations"]
+    assert first["reason"] == "double: first compilation"
+    assert first["backend"] == second["backend"] == "numpy"
+    assert first["seconds"] > 0
+
+
+def test_misuse_of_programs(irflow: Run, program: Path, net: Path) -> None:
+    wrong = irflow("explain", program, "-O3")
+    assert wrong.code == 2
+    assert "belong to a function, not to a program" in wrong.err
+    assert f"name a function: {program}:function" in wrong.err
+    assert "no such file" in irflow("explain", program.with_name("none.py")).err
+    assert "has arguments" in irflow("explain", net, "--", "7").err
+
+
+def test_a_program_that_fails(irflow: Run, program: Path) -> None:
+    program.write_text("import sys\nsys.exit(3)\n", "utf-8")
+    done = irflow("explain", program)
+    assert done.code == 1
+    assert f"{program} ended the program with code 3" in done.err

@@ -1,0 +1,49 @@
+"""What a jitted function is compiled for, and why it is compiled once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from irflow import tree
+from irflow.ir import TensorType
+
+
+class Key(NamedTuple):
+    """What a specialisation is made for."""
+
+    structure: tree.Structure
+    types: tuple[TensorType, ...]
+    weak: tuple[bool, ...]
+    statics: tuple[tuple[str, Any], ...]
+    backend: str | None
+
+
+def reason_for(name: str, key: Key, last: Key | None, hints: Sequence[str]) -> str:
+    """One line that says what is new about a specialisation, against the last one.
+
+    Args:
+        name: of the function.
+        key: the new specialisation.
+        last: the one before, None for the first.
+        hints: the names of the argument leaves.
+    """
+    if last is None:
+        return f"{name}: first compilation"
+    if key.structure != last.structure:
+        return f"{name}: compiled again for another structure of the arguments"
+    changes = []
+    before, now = (zip(k.types, k.weak, strict=True) for k in (last, key))
+    for hint, old, new in zip(hints, before, now, strict=True):
+        if old != new:
+            changes.append(f"{hint} was {_kind(*old)}, is {_kind(*new)}")
+    for (static, new_value), (_, old_value) in zip(key.statics, last.statics, strict=False):
+        if new_value != old_value:
+            changes.append(f"static {static} was {old_value!r}, is {new_value!r}")
+    if key.backend != last.backend:
+        changes.append(f"backend was {last.backend}, is {key.backend}")
+    return f"{name}: compiled again: " + "; ".join(changes)
+
+
+def _kind(type: TensorType, weak: bool) -> str:
+    return f"{type}{' (weak)' * weak}"
