@@ -17,10 +17,11 @@ from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
 from irflow.lowering.memory import Layout
 from irflow.lowering.program import HostStep, Program
-from irflow_llvm import engine
+from irflow_llvm import engine, workers
 from irflow_llvm.address import address
 from irflow_llvm.emit import emit_module
 from irflow_llvm.entry import Segment, entry_text, segments
+from irflow_llvm.pool import PARALLEL
 
 ALIGNMENT = 64
 KEPT_SIZES = 16
@@ -125,8 +126,10 @@ class LlvmExecutable(Executable):
         # Lowering has made the vectors, so LLVM's own search for them is left to the highest level.
         self.level = 2 if options.level >= 3 else 1
         self._parts = segments(program)
-        self.text = emit_module(program.kernels(), entry_text(self._parts, program))
+        self.text = self._module_text(cuts=workers.is_supported())
         log.write("source", self.text)
+        if PARALLEL in self.text:
+            workers.pool()  # The engine finds its function by name.
         # Held, since the machine code lives as long as the engine.
         self._engine = engine_for(self.text, self.level)
         self._functions = {
@@ -137,6 +140,9 @@ class LlvmExecutable(Executable):
         self._bindings: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Binding] = {}
         self._lock = threading.Lock()
         self._input_numbers = program.numbers("input")
+
+    def _module_text(self, cuts: bool) -> str:
+        return emit_module(self.program.kernels(), entry_text(self._parts, self.program), cuts=cuts)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         bound = self._bind(arrays)
@@ -201,8 +207,8 @@ class LlvmExecutable(Executable):
                 return super().listing(kind)
 
     def object_code(self) -> bytes:
-        """The machine code as an object file."""
-        return engine.object_code(self.text, self.level)
+        """The machine code as an object file, which needs nothing else and runs on one thread."""
+        return engine.object_code(self._module_text(cuts=False), self.level)
 
 
 def run_host(step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[str, int]) -> None:

@@ -28,7 +28,7 @@ from irflow.loops.build import NestBuilder
 from irflow.loops.interpret import convert, fresh, interpret
 from irflow.loops.unroll import unroll
 from irflow.scalars import ROWS, Scalar
-from irflow_llvm.emit import emit_kernel, emit_module, parallel_loop
+from irflow_llvm.emit import emit_kernel, emit_module
 from irflow_llvm.engine import Engine, assembly, object_code, optimized
 from tests.irflow.loops import kernels
 from tests.irflow.loops.kernels import Sample
@@ -263,25 +263,6 @@ def test_text_is_deterministic() -> None:
     made = [make().kernel for make in kernels.NATIVE]
     again = [make().kernel for make in kernels.NATIVE]
     assert emit_module(map(unroll, made)) == emit_module(map(unroll, again))
-
-
-def test_a_range_of_the_parallel_loop() -> None:
-    sample = kernels.row_sum()
-    loop = parallel_loop(sample.kernel)
-    assert loop is not None
-    assert loop.kind is LoopKind.PARALLEL
-    engine = Engine(emit_kernel(sample.kernel, split=True, linkage=""))
-    output = np.zeros(4, np.float32)
-    function = ctypes.CFUNCTYPE(None)(engine.address("row_sum"))
-    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*sample.inputs, output)]
-    function(*pointers, *map(ctypes.c_int64, (4, 1, 3)))
-    expected = sample.outputs[0] * [0, 1, 1, 0]
-    np.testing.assert_array_equal(output, expected.astype(np.float32))
-
-
-def test_only_kernels_with_one_parallel_loop_are_cut() -> None:
-    with pytest.raises(LoweringError, match="has no single parallel loop to cut"):
-        emit_kernel(kernels.collatz().kernel, split=True)
 
 
 def test_extra_text_may_call_kernels_and_declare_what_they_need() -> None:

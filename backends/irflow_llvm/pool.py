@@ -1,0 +1,226 @@
+"""The worker pool as LLVM IR: threads that help with the chunks of a parallel loop.
+
+    void irflow_parallel(ptr function, ptr argument, i64 count)
+
+calls `function(argument, i)` for each `i` below `count`, on the calling thread and on the workers
+that come in time. Whoever is free takes the next `i` from a counter, so that a late or slow worker
+holds up nothing: at its end the caller closes the door and waits only for those inside.
+
+`state` holds the door, bit 32, and the number of workers inside. A worker enters by a compare and
+swap, which fails once the door is closed. `epoch` counts the loops; a worker waits for it to
+change, at first by spinning, then by giving way to others, then asleep in a futex. A call that
+finds the pool busy, as from another thread or within a loop, runs all chunks itself.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+SPINS, YIELDS = 2000, 50
+"""How long a worker looks for work before it sleeps; about 50 microseconds."""
+
+FUTEX = {"x86_64": 202, "aarch64": 98}
+"""The number of Linux's system call, by machine."""
+
+PAUSE = {"x86_64": "llvm.x86.sse2.pause()", "aarch64": "llvm.aarch64.hint(i32 1)"}
+"""What tells a processor that a loop only waits."""
+
+PARALLEL = "irflow_parallel"
+"""The function that runs the chunks of a loop; all compiled modules know it by this name."""
+
+OPEN = 1 << 32
+WAIT, WAKE = 128, 129  # FUTEX_WAIT and FUTEX_WAKE, private to the process
+
+
+def pool_text(machine: str) -> str:
+    """The module of the pool for a kind of processor, one of `FUTEX`."""
+    return _TEXT.substitute(
+        futex=FUTEX[machine],
+        pause=PAUSE[machine],
+        declared=PAUSE[machine].replace("i32 1", "i32"),
+        open=OPEN,
+        inside=OPEN - 1,
+        wait=WAIT,
+        wake=WAKE,
+        spins=SPINS,
+        patience=SPINS + YIELDS,
+    )
+
+
+_TEXT = Template("""
+@state = internal global i64 0, align 64
+@epoch = internal global i32 0, align 64
+@next = internal global i64 0, align 64
+@sleepers = internal global i32 0, align 64
+@busy = internal global i32 0, align 64
+@workers = internal global i32 0, align 4
+@stopped = internal global i32 0, align 4
+@function = internal global ptr null, align 8
+@argument = internal global ptr null, align 8
+@count = internal global i64 0, align 8
+
+declare i64 @syscall(i64, ...)
+declare i32 @sched_yield()
+declare void @$declared
+
+define void @irflow_parallel(ptr %function, ptr %argument, i64 %count) {
+entry:
+  %workers = load atomic i32, ptr @workers monotonic, align 4
+  %helped = icmp sgt i32 %workers, 0
+  %many = icmp sgt i64 %count, 1
+  %shared = and i1 %helped, %many
+  br i1 %shared, label %lock, label %alone
+lock:
+  %before = atomicrmw xchg ptr @busy, i32 1 acquire
+  %free = icmp eq i32 %before, 0
+  br i1 %free, label %publish, label %alone
+
+alone:
+  %some = icmp sgt i64 %count, 0
+  br i1 %some, label %each, label %done
+each:
+  %i = phi i64 [ 0, %alone ], [ %i.next, %each ]
+  call void %function(ptr %argument, i64 %i)
+  %i.next = add nuw nsw i64 %i, 1
+  %more = icmp slt i64 %i.next, %count
+  br i1 %more, label %each, label %done
+done:
+  ret void
+
+publish:
+  store ptr %function, ptr @function, align 8
+  store ptr %argument, ptr @argument, align 8
+  store i64 %count, ptr @count, align 8
+  store atomic i64 0, ptr @next monotonic, align 8
+  store atomic i64 $open, ptr @state release, align 8
+  %old = atomicrmw add ptr @epoch, i32 1 seq_cst
+  %asleep = load atomic i32, ptr @sleepers seq_cst, align 4
+  %wakes = icmp sgt i32 %asleep, 0
+  br i1 %wakes, label %wake, label %work
+wake:
+  call void @futex(i64 $wake, i32 2147483647)
+  br label %work
+work:
+  call void @drain(ptr %function, ptr %argument, i64 %count)
+  %closed = atomicrmw and ptr @state, i64 $inside acq_rel
+  br label %leaving
+leaving:
+  %patience = phi i64 [ 0, %work ], [ %patience.next, %again ]
+  %inside = load atomic i64, ptr @state acquire, align 8
+  %empty = icmp eq i64 %inside, 0
+  br i1 %empty, label %finished, label %wait
+wait:
+  %patience.next = add i64 %patience, 1
+  %spins = icmp slt i64 %patience, $spins
+  br i1 %spins, label %pause, label %give.way
+pause:
+  call void @$pause
+  br label %again
+give.way:
+  %yielded = call i32 @sched_yield()
+  br label %again
+again:
+  br label %leaving
+finished:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+}
+
+define internal void @futex(i64 %operation, i32 %value) {
+  %result = call i64 (i64, ...) @syscall(
+    i64 $futex, ptr @epoch, i64 %operation, i32 %value, ptr null, ptr null, i64 0)
+  ret void
+}
+
+define internal void @drain(ptr %function, ptr %argument, i64 %count) {
+entry:
+  br label %take
+take:
+  %i = atomicrmw add ptr @next, i64 1 monotonic
+  %left = icmp slt i64 %i, %count
+  br i1 %left, label %run, label %done
+run:
+  call void %function(ptr %argument, i64 %i)
+  br label %take
+done:
+  ret void
+}
+
+define ptr @irflow_worker(ptr %unused) {
+entry:
+  %start = load atomic i32, ptr @epoch acquire, align 4
+  br label %idle
+idle:
+  %seen = phi i32 [ %start, %entry ], [ %now, %looked ], [ %now, %help ], [ %seen, %woke ]
+  %stop = load atomic i32, ptr @stopped acquire, align 4
+  %stops = icmp ne i32 %stop, 0
+  br i1 %stops, label %end, label %look
+look:
+  %tries = phi i64 [ 0, %idle ], [ %tries.next, %pause ], [ %tries.next, %give.way ]
+  %now = load atomic i32, ptr @epoch seq_cst, align 4
+  %new = icmp ne i32 %now, %seen
+  br i1 %new, label %looked, label %waiting
+waiting:
+  %tries.next = add i64 %tries, 1
+  %spins = icmp slt i64 %tries, $spins
+  br i1 %spins, label %pause, label %bored
+bored:
+  %yields = icmp slt i64 %tries, $patience
+  br i1 %yields, label %give.way, label %sleep
+pause:
+  call void @$pause
+  br label %look
+give.way:
+  %yielded = call i32 @sched_yield()
+  br label %look
+sleep:
+  %s0 = atomicrmw add ptr @sleepers, i32 1 seq_cst
+  call void @futex(i64 $wait, i32 %seen)
+  %s1 = atomicrmw sub ptr @sleepers, i32 1 seq_cst
+  br label %woke
+woke:
+  br label %idle
+
+looked:
+  %state = load atomic i64, ptr @state acquire, align 8
+  %door = and i64 %state, $open
+  %open = icmp ne i64 %door, 0
+  br i1 %open, label %enter, label %idle
+enter:
+  %entered = add i64 %state, 1
+  %swap = cmpxchg ptr @state, i64 %state, i64 %entered acq_rel acquire
+  %is.in = extractvalue { i64, i1 } %swap, 1
+  br i1 %is.in, label %help, label %looked
+help:
+  %f = load ptr, ptr @function, align 8
+  %a = load ptr, ptr @argument, align 8
+  %n = load i64, ptr @count, align 8
+  call void @drain(ptr %f, ptr %a, i64 %n)
+  %left = atomicrmw sub ptr @state, i64 1 acq_rel
+  br label %idle
+end:
+  ret ptr null
+}
+
+define void @irflow_set_workers(i32 %number) {
+  store atomic i32 %number, ptr @workers seq_cst, align 4
+  ret void
+}
+
+define void @irflow_stop_workers() {
+  store atomic i32 0, ptr @workers seq_cst, align 4
+  store atomic i32 1, ptr @stopped seq_cst, align 4
+  %old = atomicrmw add ptr @epoch, i32 1 seq_cst
+  call void @futex(i64 $wake, i32 2147483647)
+  ret void
+}
+
+define void @irflow_reset_pool() {
+  store atomic i64 0, ptr @state seq_cst, align 8
+  store atomic i32 0, ptr @sleepers seq_cst, align 4
+  store atomic i32 0, ptr @busy seq_cst, align 4
+  store atomic i32 0, ptr @workers seq_cst, align 4
+  store atomic i32 0, ptr @stopped seq_cst, align 4
+  ret void
+}
+""")

@@ -1,0 +1,81 @@
+"""How much of a parallel loop is worth handing to another thread at once."""
+
+from __future__ import annotations
+
+from irflow.loops import (
+    Apply,
+    Block,
+    Cast,
+    Const,
+    Expr,
+    For,
+    If,
+    Intrinsic,
+    Load,
+    Stmt,
+    Store,
+    walk,
+)
+from irflow.loops.nodes import While
+
+CHUNK = 20_000
+"""The least work of a chunk, in units of about 0.3 ns: calling a worker costs a tenth of it."""
+
+ACCESS = 2
+"""The work of a load or store, in the same units; an operation on one register is 1."""
+
+UNKNOWN_EXTENT = 64
+"""What a loop is taken for whose length is known at the call only."""
+
+
+def iterations_per_chunk(loop: For) -> int:
+    """How many iterations of a parallel loop make a chunk.
+
+    It depends on the code alone. Iterations are independent of each other, so the results do not
+    depend on how they are cut.
+    """
+    return -(-CHUNK // max(1, work(loop.body)))
+
+
+def has_chunks(loop: For) -> bool:
+    """Whether a loop may have more than one chunk."""
+    extent = loop.extent
+    return not isinstance(extent, Const) or extent.value > iterations_per_chunk(loop)
+
+
+def work(stmt: Stmt) -> int:
+    """An estimate of the work of one execution, with vectors counted as one operation."""
+    match stmt:
+        case Block(statements):
+            return sum(work(inner) for inner in statements)
+        case For(_, extent, _, body):
+            return _cost(extent) + _times(extent) * work(body)
+        case While(condition, body):
+            return UNKNOWN_EXTENT * (_cost(condition) + work(body))
+        case If(condition, then, otherwise):
+            longest = max(work(then), 0 if otherwise is None else work(otherwise))
+            return _cost(condition) + longest
+        case Store():
+            return ACCESS + sum(_cost(part) for part in walk.children(stmt))
+        case _:
+            return sum(_cost(part) for part in walk.children(stmt))
+
+
+def _times(extent: Expr) -> int:
+    return int(extent.value) if isinstance(extent, Const) else UNKNOWN_EXTENT
+
+
+def _cost(expr: Expr) -> int:
+    return sum(_own_cost(part) for part in walk.subexpressions(expr))
+
+
+def _own_cost(expr: Expr) -> int:
+    match expr:
+        case Load():
+            return ACCESS
+        case Apply(row, _):
+            return max(1, row.flops)
+        case Cast() | Intrinsic():
+            return 1
+        case _:
+            return 0
