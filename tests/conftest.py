@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # A user's settings must not change what the tests see. Those stay that choose what is tested.
 KEPT = {"IRFLOW_TEST", "IRFLOW_BACKEND", "IRFLOW_EAGER", "IRFLOW_NUM_THREADS"}
@@ -15,6 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if name not in KEPT:
             del os.environ[name]
     os.environ["IRFLOW_CHECK"] = "3"
+    os.environ["IRFLOW_CACHE"] = "off"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,9 +33,12 @@ def bless(request: pytest.FixtureRequest) -> bool:
 
 # `make test` takes the examples that follow from each test's source, so that two runs do the same;
 # `make test-all` (IRFLOW_TEST=all) looks for new ones.
-SLOW_IS_FINE = [HealthCheck.too_slow]
-settings.register_profile(
-    "quick", deadline=None, derandomize=True, suppress_health_check=SLOW_IS_FINE
+# Without the phase that explains failures: it traces every line, which makes shrinking slow.
+COMMON = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
 )
-settings.register_profile("all", deadline=None, print_blob=True, suppress_health_check=SLOW_IS_FINE)
+settings.register_profile("quick", COMMON, derandomize=True)
+settings.register_profile("all", COMMON, print_blob=True)
 settings.load_profile("all" if os.environ.get("IRFLOW_TEST") == "all" else "quick")

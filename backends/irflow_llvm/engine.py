@@ -6,8 +6,10 @@ import re
 from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
+from irflow.backend.cache import cached
 from irflow.errors import LoweringError
 
 LEVEL = 2
@@ -104,6 +106,15 @@ def object_code(text: str, level: int = LEVEL, machine: Any = None) -> bytes:
     return bytes(machine.emit_object(compiled(text, level, machine)))
 
 
+def cached_object_code(text: str, level: int = LEVEL) -> bytes:
+    """`object_code` for this machine, from the cache if it is there."""
+    machine = target_machine()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    key = (llvmlite.__version__, version, machine.triple, llvm.get_host_cpu_name(), features)
+    return cached((*key, str(level), text), lambda: object_code(text, level))
+
+
 class Engine:
     """Machine code in memory, made from IR text; it lives as long as this object.
 
@@ -116,11 +127,11 @@ class Engine:
     """
 
     def __init__(self, text: str, level: int = LEVEL) -> None:
-        module = compiled(text, level)
+        code = llvm.ObjectFileRef.from_data(cached_object_code(text, level))
         # The engine takes the machine over, so the shared one cannot be used.
         machine = target_machine.__wrapped__()
-        self._names = {f.name for f in module.functions if not f.is_declaration}
-        self._engine = llvm.create_mcjit_compiler(module, machine)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        self._engine.add_object_file(code)
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -129,7 +140,7 @@ class Engine:
         Raises:
             LoweringError: the module defines no such function visible from outside.
         """
-        if name not in self._names:
-            known = ", ".join(sorted(self._names))
-            raise LoweringError(f"no compiled function {name!r}", facts=[("defined", known)])
-        return int(self._engine.get_function_address(name))
+        found = int(self._engine.get_function_address(name))
+        if not found:
+            raise LoweringError(f"no compiled function {name!r}")
+        return found

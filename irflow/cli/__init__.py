@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bisect": ("irflow.cli.bisect", "find the pass, rule or kernel that changes a result"),
     "backends": ("irflow.cli.backends", "the backends, and whether they can run here"),
     "passes": ("irflow.cli.passes", "the passes, with their documentation and options"),
+    "cache": ("irflow.cli.cache", "the compiled code kept on disk"),
     "doctor": ("irflow.cli.doctor", "check the installation"),
     "demo": ("irflow.cli.demo", "train a classifier of handwritten digits"),
 }

@@ -1,0 +1,155 @@
+"""Compiled code on disk, shared by all processes of a user.
+
+An entry is one file, named by the hash of everything that its content depends on. It is written
+under another name and then renamed, so that no process sees half of one; it begins with the hash of
+its content, so that a damaged one is recognised, deleted and made anew. Entries that were not used
+for the longest time are deleted once all together are larger than `LIMIT`.
+
+The code is run without further questions. A folder that others may write to is therefore refused.
+
+`IRFLOW_CACHE` is the folder, or `off`; by default `irflow` in `$XDG_CACHE_HOME` or `~/.cache`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from irflow import log
+
+LIMIT = 512 * 2**20
+"""Bytes that all entries may have together."""
+
+_DIGEST = hashlib.sha256().digest_size
+_SUFFIX = ".entry"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the cache: its size in bytes, and when it was used last, in seconds."""
+
+    path: Path
+    size: int
+    used: float
+
+
+def folder() -> Path | None:
+    """Where entries are kept, or None if nothing is to be kept."""
+    chosen = os.environ.get("IRFLOW_CACHE", "").strip()
+    if chosen == "off":
+        return None
+    if chosen:
+        return Path(chosen)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "irflow" / "code"
+
+
+def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
+    """What `make` returns, or what it returned before for the same parts.
+
+    A cache that cannot be read or written is as good as an empty one; the log `kernels` says why.
+
+    Args:
+        parts: everything that the content depends on.
+        make: computes the content.
+    """
+    place = folder()
+    if place is None or not _is_safe(place):
+        return make()
+    path = _path(place, parts)
+    found = _read(path)
+    if found is None:
+        found = make()
+        with _explained(path):
+            _write(path, found)
+    return found
+
+
+def entries(place: Path) -> list[Entry]:
+    """All entries, those used last first."""
+    found = []
+    for path in place.glob(f"*/*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.append(Entry(path, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda entry: (-entry.used, entry.path.name))
+
+
+def shrink(place: Path, limit: int) -> int:
+    """Delete the entries unused for the longest time until the others have `limit` bytes at most.
+
+    Returns:
+        How many were deleted.
+    """
+    total, deleted = 0, 0
+    for entry in entries(place):
+        total += entry.size
+        if total > limit:
+            entry.path.unlink(missing_ok=True)
+            deleted += 1
+    return deleted
+
+
+def _path(place: Path, parts: tuple[str, ...]) -> Path:
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    name = digest.hexdigest()
+    return place / name[:2] / f"{name}{_SUFFIX}"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    content = whole[_DIGEST:]
+    if whole[:_DIGEST] != hashlib.sha256(content).digest():
+        log.write("kernels", f"cache: {path} is damaged, and is made anew")
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(hashlib.sha256(content).digest() + content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    # Looking through the whole folder costs more than an entry, so that it is not done each time.
+    if path.name[2] == "0":
+        shrink(path.parent.parent, LIMIT)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.write("kernels", f"cache: {path} cannot be written: {error.strerror}")
+
+
+def _is_safe(place: Path) -> bool:
+    """Whether only the user, or nobody yet, can write to the folder."""
+    try:
+        status = place.stat()
+    except OSError:
+        return True
+    is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    if is_own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return True
+    log.write("kernels", f"cache: {place} is not used, as others may write to it")
+    return False

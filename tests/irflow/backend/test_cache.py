@@ -1,0 +1,121 @@
+"""Compiled code on disk: hits, damage, limits, folders that cannot be used."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import irflow as irf
+from irflow.backend import cache
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("IRFLOW_CACHE", str(tmp_path / "code"))
+    monkeypatch.setenv("IRFLOW_LOG", "kernels")
+    return tmp_path / "code"
+
+
+class Maker:
+    """Makes a content, and counts how often."""
+
+    def __init__(self, content: bytes = b"machine code") -> None:
+        self.content, self.calls = content, 0
+
+    def __call__(self) -> bytes:
+        self.calls += 1
+        return self.content
+
+
+def test_a_content_is_made_once(place: Path) -> None:
+    make = Maker()
+    assert cache.cached(("a", "b"), make) == cache.cached(("a", "b"), make) == b"machine code"
+    assert make.calls == 1
+    cache.cached(("ab", ""), make)
+    assert make.calls == 2, "the parts are kept apart"
+    assert len(cache.entries(place)) == 2
+    assert not list(place.glob("*/*.part"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", bytes(100)])
+def test_a_damaged_entry_is_made_anew(
+    place: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make = Maker()
+    cache.cached(("a",), make)
+    (entry,) = cache.entries(place)
+    entry.path.write_bytes(damage)
+    assert cache.cached(("a",), make) == b"machine code"
+    assert make.calls == 2
+    assert "is damaged, and is made anew" in capsys.readouterr().err
+    assert cache.cached(("a",), make) == b"machine code"
+    assert make.calls == 2
+
+
+def test_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IRFLOW_CACHE", "off")
+    make = Maker()
+    cache.cached(("a",), make)
+    cache.cached(("a",), make)
+    assert make.calls == 2
+    assert not place.exists()
+
+
+def test_a_folder_that_others_may_write_to_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.mkdir()
+    place.chmod(0o777)
+    make = Maker()
+    cache.cached(("a",), make)
+    assert not cache.entries(place)
+    assert "is not used, as others may write to it" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    monkeypatch.setenv("IRFLOW_CACHE", str(tmp_path / "file" / "code"))
+    monkeypatch.setenv("IRFLOW_LOG", "kernels")
+    assert cache.cached(("a",), Maker()) == b"machine code"
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_entries_unused_for_longest_go_first(place: Path) -> None:
+    for number, name in enumerate("abc"):
+        cache.cached((name,), Maker(name.encode() * 100))
+        os.utime(cache.entries(place)[0].path, (number, number))
+    cache.cached(("a",), Maker())  # used now
+    size = cache.entries(place)[0].size
+    assert cache.shrink(place, 2 * size) == 1
+    contents = {entry.path.read_bytes()[-1:] for entry in cache.entries(place)}
+    assert contents == {b"a", b"c"}
+
+
+def test_several_threads(place: Path) -> None:
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.cached(("a",), Maker())))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [b"machine code"] * 8
+    assert len(cache.entries(place)) == 1
+
+
+def test_native_code_comes_from_the_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from irflow_llvm import engine, runtime
+
+    def f(x: irf.Tensor) -> irf.Tensor:
+        return x * 1.0625 + 41.0
+
+    assert irf.jit(f, backend="llvm")(1.0).item() == 42.0625
+    assert len(cache.entries(place)) == 1
+    runtime.engine_for.cache_clear()
+    monkeypatch.setattr(engine, "object_code", None)
+    assert irf.jit(f, backend="llvm")(2.0).item() == 43.125
