@@ -86,6 +86,7 @@ DEFAULT_INT = i64
 
 _BY_NAME = {dtype.name: dtype for dtype in ALL}
 _BY_NUMPY = {dtype.numpy: dtype for dtype in ALL}
+NUMPY_TYPES = frozenset(_BY_NUMPY)
 PYTHON_NUMBERS: dict[type, DType] = {bool: bool_, int: i64, float: f32, complex: complex64}
 _ALIASES = {"float": f32, "int": i64, "bfloat16": bf16, "half": f16, "double": f64}
 
@@ -203,6 +204,21 @@ def promote_types(dtypes: Iterable[DType]) -> DType:
 def to_inexact(dtype: DType) -> DType:
     """The type in which `mean`, `exp` or `/` of `dtype` is done: itself, or the default float."""
     return dtype if dtype.is_inexact else DEFAULT_FLOAT
+
+
+def to_real(dtype: DType) -> DType:
+    """The type of the real and the imaginary part of `dtype`; a real type itself."""
+    return {complex64: f32, complex128: f64}.get(dtype, dtype)
+
+
+def to_complex(dtype: DType) -> DType:
+    """The complex type whose parts hold all numbers of `dtype`; complex64 for all but f64."""
+    return complex128 if dtype in (f64, complex128) else complex64
+
+
+def to_wide(dtype: DType) -> DType:
+    """The type of most digits: f64 for floats, complex128 for complex types, else `dtype`."""
+    return {"float": f64, "complex": complex128}.get(dtype.kind, dtype)
 
 
 def compute_dtype(dtype: DType) -> DType:

@@ -68,6 +68,26 @@ class ShapeError(IrflowError, ValueError):
     """Sizes do not fit the operation."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that the tensor does not have; like NumPy's, a ValueError and an IndexError.
+
+    Args:
+        axis: as the user gave it.
+        rank: how many axes there are.
+    """
+
+    def __init__(self, axis: int, rank: int) -> None:
+        super().__init__(f"no axis {axis} of a tensor of rank {rank}")
+        self.axis = axis
+        self.rank = rank
+        self.function = ""
+
+    def name(self, function: str) -> None:
+        """Say which function was given the axis."""
+        self.function = function
+        self.summary = f"{function}: no axis {self.axis} of a tensor of rank {self.rank}"
+
+
 class DTypeError(IrflowError, TypeError):
     """Element types do not fit the operation."""
 
@@ -130,6 +150,18 @@ class UnsupportedError(IrflowError, NotImplementedError):
 
 class ArtifactError(IrflowError, ValueError):
     """A saved file is damaged, of another version, or not what was asked for."""
+
+
+class ExportError(IrflowError, BufferError):
+    """Memory cannot be handed to another library as it asks for."""
+
+
+class DataError(IrflowError, RuntimeError):
+    """A sample of a dataset cannot be read, changed or batched; the facts say which one."""
+
+
+class UnknownLengthError(IrflowError, TypeError):
+    """The length of a dataset that can be known only by going through it."""
 
 
 class UsageError(IrflowError, ValueError):

@@ -105,6 +105,31 @@ class Structure:
             for leaf in child.leaves_of(part, path + self._step(key))
         ]
 
+    def spread(self, prefix: Tree, path: str = "") -> list[Leaf | None]:
+        """One entry for each leaf, from a tree that may end early: what it has there is for all.
+
+        Args:
+            prefix: of this structure down to its leaves; None is a leaf of it.
+            path: a name of it, for the message.
+
+        Raises:
+            TreeError: `prefix` has another structure.
+        """
+        kind = (_classes.get(type(prefix)) or _describe(type(prefix)))[0]
+        if kind in ("leaf", "none"):
+            return [prefix] * self.leaf_count
+        keys, parts = self._parts_of(prefix)
+        if keys != self.keys or self.kind == "leaf":
+            raise TreeError(
+                f"{path or 'the root'} does not fit the structure that it is for",
+                facts=[("expected", self.describe()), ("given", flatten(prefix)[1].describe())],
+            )
+        return [
+            leaf
+            for key, child, part in zip(self.keys, self.children, parts, strict=True)
+            for leaf in child.spread(part, path + self._step(key))
+        ]
+
     def _parts_of(self, tree: Tree) -> tuple[tuple[Any, ...] | None, Sequence[Tree]]:
         """Keys and parts of a tree of the same kind; None for another kind."""
         cls = type(tree)
@@ -122,6 +147,10 @@ class Structure:
             for key, child in zip(self.keys, self.children, strict=True)
             for path in child.paths(prefix + self._step(key))
         ]
+
+    def child_paths(self, prefix: str = "") -> list[str]:
+        """A readable path for each child."""
+        return [prefix + self._step(key) for key in self.keys]
 
     def describe(self) -> str:
         """The structure with `*` for each leaf: `(*, {'w': *})`."""

@@ -1,5 +1,9 @@
-"""Derivatives of graphs: in reverse (`vjp_graph`, `gradient_graph`) and forward (`jvp_graph`)."""
+"""Graphs made from graphs: derivatives in reverse and forward, and the graph on a batch.
 
+`vjp_graph`, `gradient_graph`; `jvp_graph`; `batch_graph`.
+"""
+
+from irflow.autodiff.batching import BatchContext, batch_graph
 from irflow.autodiff.forward import jvp_graph
 from irflow.autodiff.tape import (
     Context,
@@ -11,8 +15,10 @@ from irflow.autodiff.tape import (
 )
 
 __all__ = [
+    "BatchContext",
     "Context",
     "Tape",
+    "batch_graph",
     "differentiable_outputs",
     "gradient_graph",
     "jvp_graph",

@@ -17,6 +17,7 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op
 from irflow.ir.signature import OutputRole
 from irflow.location import Location
+from irflow.ops.broadcast import Reshape
 from irflow.ops.operand import Handle
 
 
@@ -71,7 +72,7 @@ class Tape:
             copies = tuple(region.copy() for region in step.regions)
             return list(step.inputs[0].emit(step.op, step.inputs, copies))
         outputs, step.residuals = forward(Context(self, step), step.inputs, step.regions)
-        return list(outputs)
+        return distinct(outputs, step.inputs)
 
     def pull_back(self, cotangents: dict[Value, Handle]) -> dict[Value, Handle]:
         """Propagate cotangents of recorded values back to the inputs; the argument is updated."""
@@ -88,6 +89,7 @@ class Tape:
 
     def _vjp(self, step: Step, given: list[Handle | None]) -> Sequence[Handle | None]:
         try:
+            require_real(step.op, [*step.inputs, *step.outputs])
             return step.op.vjp(Context(self, step), step.inputs, step.outputs, given)
         except IrflowError as error:
             raise error.at(step.location) from None
@@ -123,6 +125,21 @@ class Context:
     def differentiate(self, region: Graph, wanted: Sequence[int]) -> tuple[Graph, Graph]:
         """A region as a forward and a backward graph; see `split_joint`."""
         return split_joint(vjp_graph(region, wanted), len(region.inputs), len(region.outputs))
+
+
+def distinct(outputs: Sequence[Handle], inputs: Sequence[Handle]) -> list[Handle]:
+    """Results as values of their own, where one is an operand or stands there twice.
+
+    Derivatives are kept by value, and an operand has another one than a result that equals it.
+    """
+    known = {handle.value for handle in inputs}
+    found = []
+    for handle in outputs:
+        if handle.value in known:
+            (handle,) = handle.emit(Reshape(handle.shape), [handle])
+        known.add(handle.value)
+        found.append(handle)
+    return found
 
 
 def is_inlined(op: Op) -> bool:
@@ -206,6 +223,17 @@ def require_float(value: Value) -> None:
     raise GradientError(
         f"derivative with respect to {value.hint or 'an input'} of type {value.type}", hint=hint
     )
+
+
+def require_real(op: Op, handles: Sequence[Handle]) -> None:
+    """GradientError where a derivative would pass through complex numbers."""
+    types = [handle.type for handle in handles]
+    if any(type.dtype.kind == "complex" for type in types):
+        raise GradientError(
+            f"{op.name}: there are no derivatives through complex numbers",
+            facts=[(f"value {i}", type) for i, type in enumerate(types)],
+            hint="irf.stop_gradient marks a real result that needs none",
+        )
 
 
 def _start(graph: Graph, name: str, wrt: Sequence[int]) -> tuple[Tape, list[Value]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from irflow.dims.atoms import Symbol, format_constraint, sole_atom
@@ -19,11 +19,15 @@ class _Equation(NamedTuple):
     actual: int
 
 
-def solve(patterns: Iterable[tuple[str, tuple[Size, ...], tuple[int, ...]]]) -> dict[str, int]:
+def solve(
+    patterns: Iterable[tuple[str, tuple[Size, ...], tuple[int, ...]]],
+    given: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """The values of the symbols for which declared shapes become the actual ones.
 
     Args:
         patterns: (label, declared shape, actual shape), the label being the argument's name.
+        given: values for the symbols that no size can be solved for.
 
     Returns:
         A value for every symbol that the declared shapes mention. A size is solved when it is
@@ -44,11 +48,13 @@ def solve(patterns: Iterable[tuple[str, tuple[Size, ...], tuple[int, ...]]]) -> 
     pending = equations
     while pending:
         rest = [e for e in pending if not _solve_one(e, known, origins)]
-        if len(rest) == len(pending):
+        if len(rest) == len(pending) and not _take_one(pending[0], given or {}, known, origins):
             break
         pending = rest
     for equation in equations:
         if not isinstance(equation.declared, int):
+            while _take_one(equation, given or {}, known, origins):
+                pass  # the other factor of a product that is 0 may have any value
             _check_symbols(equation, known, origins)
     return known
 
@@ -90,6 +96,20 @@ def _solve_one(equation: _Equation, known: dict[str, int], origins: dict[str, _E
     _check_bounds(unknown, value, equation)
     known[unknown.name] = value
     return True
+
+
+def _take_one(
+    equation: _Equation,
+    given: Mapping[str, int],
+    known: dict[str, int],
+    origins: dict[str, _Equation],
+) -> bool:
+    """Learn a symbol of an equation from the values given; False where there is none."""
+    for symbol in symbols(equation.declared):
+        if symbol.name in given and symbol.name not in known:
+            known[symbol.name], origins[symbol.name] = given[symbol.name], equation
+            return True
+    return False
 
 
 def _insert(equation: _Equation, known: dict[str, int], origins: dict[str, _Equation]) -> Size:

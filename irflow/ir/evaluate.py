@@ -55,7 +55,7 @@ def run_node(
     """The results of one node on concrete arrays."""
     op = node.op.substitute(sizes) if sizes else node.op
     try:
-        return run_op(op, inputs, _evaluators(node))
+        return run_op(op, inputs, [RegionEvaluator(region, sizes) for region in node.regions])
     except IrflowError as error:
         raise error.at(node.location) from None
 
@@ -91,25 +91,36 @@ step_limit = StepLimit()
 
 @dataclass(frozen=True, slots=True)
 class RegionEvaluator:
-    """A region as a function of arrays, for the meaning of an op with regions."""
+    """A region as a function of arrays, for the meaning of an op with regions.
+
+    Attributes:
+        region: what is run.
+        sizes: of the graph around it, for symbols that its inputs do not show.
+    """
 
     region: Graph
+    sizes: Mapping[str, int]
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(evaluate(self.region, inputs))
+        return tuple(evaluate(self.region, inputs, self.bound(inputs)))
+
+    def bound(self, inputs: Sequence[np.ndarray]) -> dict[str, int]:
+        """The values of all sizes inside the region."""
+        return {**self.sizes, **bind_sizes(self.region, inputs, self.sizes)}
 
     def result_types(self, *inputs: np.ndarray) -> tuple[TensorType, ...]:
         """The types of the results, without computing them."""
-        sizes = bind_sizes(self.region, inputs)
+        sizes = self.bound(inputs)
         return tuple(type.substitute(sizes) for type in self.region.output_types)
 
 
-def _evaluators(node: Node) -> tuple[RegionEvaluator, ...]:
-    return tuple(RegionEvaluator(region) for region in node.regions)
+def bind_sizes(
+    graph: Graph, inputs: Sequence[np.ndarray], given: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Solve the symbolic sizes of `graph` from concrete inputs, checking every size and dtype.
 
-
-def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
-    """Solve the symbolic sizes of `graph` from concrete inputs, checking every size and dtype."""
+    Values are taken from `given` for those sizes that the inputs mention and do not determine.
+    """
     if len(inputs) != len(graph.inputs):
         raise ShapeError(f"graph @{graph.name} takes {len(graph.inputs)} inputs, not {len(inputs)}")
     for position, (value, array) in enumerate(zip(graph.inputs, inputs, strict=True)):
@@ -120,6 +131,9 @@ def bind_sizes(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, int]:
                 facts=[(name, type_of(array)), ("declared", value.type)],
             )
     return dims.solve(
-        (value.hint or f"input {position}", value.type.shape, np.shape(array))
-        for position, (value, array) in enumerate(zip(graph.inputs, inputs, strict=True))
+        (
+            (value.hint or f"input {position}", value.type.shape, np.shape(array))
+            for position, (value, array) in enumerate(zip(graph.inputs, inputs, strict=True))
+        ),
+        given,
     )

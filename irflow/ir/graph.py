@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from irflow import dims
 from irflow.dims import Symbol
 from irflow.errors import CheckError
-from irflow.ir.op import Op, infer_types
+from irflow.ir.op import Lowering, Op, infer_types
 from irflow.ir.signature import InputRole, OutputRole, Signature
 from irflow.ir.types import TensorType
 from irflow.location import Location
@@ -80,6 +80,17 @@ class Node:
         """The only result."""
         assert len(self.outputs) == 1, f"{self.op.name} has {len(self.outputs)} results"
         return self.outputs[0]
+
+    @property
+    def has_complex(self) -> bool:
+        """Whether complex numbers are among the operands or results."""
+        return any(v.type.dtype.kind == "complex" for v in (*self.inputs, *self.outputs))
+
+    @property
+    def lowering(self) -> Lowering:
+        """How the node becomes loops: as its op says, but on the host for complex numbers."""
+        kind = self.op.lowering
+        return Lowering.HOST if kind is not Lowering.REGION and self.has_complex else kind
 
     def __repr__(self) -> str:
         return f"<{self.op.name} -> {', '.join(str(o.type) for o in self.outputs)}>"

@@ -128,6 +128,30 @@ class Op(ABC):
             raise GradientError(f"{self.name} has no forward-mode derivative")
         return multilinear_jvp(self, inputs, tangents)
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any] | None:
+        """The op on a batch: the outputs, with the batch axis in front.
+
+        One that does not depend on the batch may come back without the axis, as for one member.
+        None stands for "element by element": the batch is run as a scan over single elements. The
+        default does what `with_leading_axis` says.
+
+        Args:
+            context: an `autodiff.BatchContext`: the size of the batch, broadcasting, regions.
+            inputs: handles; arithmetic on them emits nodes.
+            is_batched: whether each input has the batch axis as its axis 0; at least one has.
+        """
+        op = self.with_leading_axis(context.size)
+        return None if op is None else inputs[0].emit(op, context.fronted(inputs, is_batched))
+
+    def with_leading_axis(self, size: Size) -> Op | None:
+        """The op that does the same when all operands have one more axis in front, of `size`.
+
+        None where there is no such op, or no single one: then `batch` is to be written.
+        """
+        return None
+
     def element(
         self, context: Any, index: Sequence[Any], loads: Sequence[Callable[..., Any]]
     ) -> Any:

@@ -4,6 +4,7 @@ Each module holds op classes and, behind them, their constructors: functions of 
 emit the op, or nothing in trivial cases. `functions`, `pooling` and `distributions` are composites.
 """
 
+from irflow.ops.barrier import OptimizationBarrier, optimization_barrier
 from irflow.ops.broadcast import (
     Broadcast,
     Reduce,
@@ -16,13 +17,7 @@ from irflow.ops.broadcast import (
     reshape,
 )
 from irflow.ops.constants import Constant, Iota, SizeOf
-from irflow.ops.control import (
-    Checkpoint,
-    OptimizationBarrier,
-    Switch,
-    optimization_barrier,
-    switch,
-)
+from irflow.ops.control import Checkpoint, Switch, switch
 from irflow.ops.convolution import (
     Convolution,
     ConvolutionInputGradient,
@@ -36,8 +31,24 @@ from irflow.ops.cumulative import (
     cumulative,
     linear_recurrence,
 )
+from irflow.ops.custom_jvp import CustomJvp
+from irflow.ops.decompositions import (
+    QR,
+    SVD,
+    Eigh,
+    eigh,
+    qr,
+    svd,
+)
 from irflow.ops.distributions import bernoulli, fold_in, normal, randint, split_key, uniform01
+from irflow.ops.dynamic_slices import (
+    DynamicSlice,
+    DynamicUpdateSlice,
+    dynamic_slice,
+    dynamic_update_slice,
+)
 from irflow.ops.elementwise import Convert, Elementwise, convert
+from irflow.ops.fourier import Fourier, fourier
 from irflow.ops.functions import (
     cross_entropy,
     expand_dims,
@@ -65,16 +76,7 @@ from irflow.ops.functions import (
     wrap_indices,
     zeros_like,
 )
-from irflow.ops.indexing import (
-    DynamicSlice,
-    DynamicUpdateSlice,
-    Gather,
-    Scatter,
-    dynamic_slice,
-    dynamic_update_slice,
-    gather,
-    scatter,
-)
+from irflow.ops.indexing import Gather, Scatter, gather, scatter
 from irflow.ops.linalg import (
     LU,
     Cholesky,
@@ -91,6 +93,7 @@ from irflow.ops.linalg import (
 from irflow.ops.matmul import Matmul, matmul, matrix_transpose
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.pooling import avg_pool, max_pool
+from irflow.ops.pseudo_inverse import PseudoInverse, pseudo_inverse
 from irflow.ops.random_bits import RandomBits, random_bits
 from irflow.ops.regions import Call, CustomVjp, Fusion, StopGradient, call, stop_gradient
 from irflow.ops.scan import Scan
@@ -126,10 +129,13 @@ __all__ = [
     "ConvolutionInputGradient",
     "ConvolutionWeightGradient",
     "Cumulative",
+    "CustomJvp",
     "CustomVjp",
     "DynamicSlice",
     "DynamicUpdateSlice",
+    "Eigh",
     "Elementwise",
+    "Fourier",
     "Fusion",
     "Gather",
     "GraphOperand",
@@ -141,10 +147,13 @@ __all__ = [
     "OptimizationBarrier",
     "OverlapAdd",
     "Pad",
+    "PseudoInverse",
+    "QR",
     "RandomBits",
     "Reduce",
     "Reshape",
     "Reverse",
+    "SVD",
     "Scan",
     "Scatter",
     "SearchSorted",
@@ -177,10 +186,12 @@ __all__ = [
     "determinant",
     "dynamic_slice",
     "dynamic_update_slice",
+    "eigh",
     "expand",
     "expand_dims",
     "flip",
     "fold_in",
+    "fourier",
     "full_like",
     "gather",
     "inverse",
@@ -203,6 +214,8 @@ __all__ = [
     "optimization_barrier",
     "overlap_add",
     "pad",
+    "pseudo_inverse",
+    "qr",
     "randint",
     "random_bits",
     "reduce",
@@ -222,6 +235,7 @@ __all__ = [
     "split_key",
     "stack",
     "stop_gradient",
+    "svd",
     "switch",
     "take",
     "take_along_axis",

@@ -15,6 +15,7 @@ from irflow.ir.types import TensorType
 from irflow.loops.nodes import integer, size_expr
 from irflow.ops.constants import concrete
 from irflow.ops.elementwise import convert, ufunc_of
+from irflow.ops.index_map import one_further
 from irflow.scalars import Scalar, find
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class Broadcast(Op):
         repeated = self.repeated_axes(x.shape)
         summed = reduce_sum(cotangents[0], repeated)
         return [reshape(summed, x.shape)]
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Broadcast((size, *self.shape), (0, *one_further(self.axes)))
 
     def repeated_axes(self, shape: Sequence[Size]) -> tuple[int, ...]:
         """Output axes along which an operand of `shape` is repeated."""
@@ -138,6 +142,9 @@ class Reshape(Op):
 
     def jvp(self, context: Any, inputs: Any, outputs: Any, tangents: Any) -> Sequence[Any]:
         return [None if tangents[0] is None else reshape(tangents[0], self.shape)]
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Reshape((size, *self.shape))
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         return loads[0](reshape_index(context, index, self.shape, loads[0].type.shape))
@@ -307,6 +314,9 @@ class Reduce(Op):
             )
 
         return context.reduce(self.row, loads[0].type.dtype, extents, body)
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Reduce(self.row, one_further(self.axes))
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(inputs[0].size * self.row.flops, inputs[0].nbytes + outputs[0].nbytes)

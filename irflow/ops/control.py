@@ -12,8 +12,11 @@ from irflow import dims, dtypes
 from irflow.errors import ShapeError
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
-from irflow.ir.op import Cost, Evaluator, Lowering, Op, Sample, register
+from irflow.ir.op import Evaluator, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
+from irflow.ops.barrier import optimization_barrier
+from irflow.ops.batch_parts import any_of, chosen, element_types, is_fragile, shielded
+from irflow.ops.elementwise import convert
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.region_parts import (
     check_scalar,
@@ -145,6 +148,26 @@ class Switch(Op):
         changes = [next(rest) if y.dtype.is_inexact else None for y in results[:count]]
         return results[:count], changes
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        """One branch on the batch; all of them where each member has an index of its own.
+
+        Then each branch computes all members, but for one that has a loop inside or an operand
+        without the batch axis: that only runs if a member has chosen it; see `batch_parts`.
+        """
+        flags = is_batched[1:]
+        types = element_types(inputs[1:], flags)
+        regions = [fitted("switch", region, types) for region in context.regions]
+        count = len(regions[0].outputs)
+        if is_batched[0]:
+            return _each_its_own(context, inputs[0], inputs[1:], flags, regions)
+        found = [context.batch(region, flags)[1] for region in regions]
+        ends = [any(of_branches) for of_branches in zip(*found, strict=True)] if count else []
+        branches = [context.batch(region, flags, ends)[0] for region in regions]
+        results: Sequence[Any] = inputs[0].emit(self, inputs, branches)
+        return results
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         x, y = np.array([0.5, -1.0, 2.0], np.float32), np.array([2.0, 0.25, -1.5], np.float32)
@@ -185,6 +208,50 @@ def _forward_branch(
     filled = {place: value for (kind, place), value in rows if kind == "slot"}
     kept = [filled.get(i) or zeros(builder, type) for i, type in enumerate(slots)]
     return returning(region, values[:count], kept)
+
+
+def _each_its_own(
+    context: Any,
+    index: Handle,
+    operands: Sequence[Handle],
+    is_batched: Sequence[bool],
+    regions: Sequence[Graph],
+) -> list[Handle]:
+    """The results of branches of which each member of a batch has chosen one."""
+    last = len(regions) - 1
+    number = find("minimum")(find("maximum")(index, 0), last)
+    results: list[Handle] = []
+    for i, region in enumerate(regions):
+        is_mine = find("equal")(number, i)
+        branch, _ = context.batch(region, is_batched, [True] * len(region.outputs))
+        if is_fragile(operands, is_batched, [region]):
+            found = _if_any(is_mine, operands, is_batched, branch, region)
+        else:
+            ready = shielded(is_mine, operands, is_batched, [region])
+            found = inlined(context.builder, branch, ready)
+        others = results or found
+        results = [chosen(is_mine, x, y) for x, y in zip(found, others, strict=True)]
+    return results
+
+
+def _if_any(
+    is_mine: Handle,
+    operands: Sequence[Handle],
+    is_batched: Sequence[bool],
+    branch: Graph,
+    region: Graph,
+) -> Sequence[Handle]:
+    """The results of a branch for those who have chosen it; zeros if nobody has."""
+    groups = [is_mine.type], types_of(operands)
+    empty, _ = new_region("nobody", *groups)
+    builder = Builder(empty)
+    returning(empty, [zeros(builder, type) for type in branch.output_types])
+    full, ((mine,), inputs) = new_region(branch.name, *groups)
+    ready = shielded(mine, inputs, is_batched, [region])
+    returning(full, inlined(Builder(full), branch, ready))
+    index = convert(any_of(is_mine), dtypes.i64)
+    results: Sequence[Handle] = index.emit(Switch(), [index, is_mine, *operands], [empty, full])
+    return results
 
 
 @register("checkpoint")
@@ -234,47 +301,22 @@ class Checkpoint(Inlinable):
         changes = [next(rest) if y.dtype.is_inexact else None for y in results[:count]]
         return results[:count], changes
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        """The same part on a batch."""
+        region = fitted("checkpoint", context.regions[0], element_types(inputs, is_batched))
+        results: Sequence[Any] = inputs[0].emit(
+            self, inputs, [context.batch(region, is_batched)[0]]
+        )
+        return results
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         x, y = np.array([0.5, -1.0, 2.0], np.float32), np.array([2.0, 0.25, -1.5], np.float32)
         yield Sample(cls(), (x, y), regions=_branches(3)[:1])
         n = dims.symbol("n")
         yield Sample(cls(), (x, y), ((n,), (n,)), regions=_branches(n)[:1], label="symbolic")
-
-
-@register("optimization_barrier")
-class OptimizationBarrier(Op):
-    """The first operand itself, once the others are there.
-
-    What is computed from the result is never merged with what is computed from the operand, nor
-    moved before the other operands.
-    """
-
-    lowering: ClassVar[Lowering] = Lowering.ELEMENT
-    linear_in: ClassVar[tuple[int, ...] | None] = (0,)
-
-    def infer(self, x: TensorType, *after: TensorType) -> TensorType:
-        return x
-
-    def numpy(self, x: np.ndarray, *after: np.ndarray) -> np.ndarray:
-        return x
-
-    def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
-        return [cotangents[0], *[None] * (len(inputs) - 1)]
-
-    def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        return loads[0](index)
-
-    def cost(self, inputs: Types, outputs: Types) -> Cost:
-        return Cost(0, inputs[0].nbytes + outputs[0].nbytes)
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        x = np.arange(6, dtype=np.float32).reshape(2, 3)
-        after = np.ones(4, np.float32)
-        yield Sample(cls(), (x,))
-        yield Sample(cls(), (x, after), differentiable=(0,), label="after")
-        yield Sample(cls(), (x,), ((dims.symbol("n"), 3),), label="symbolic")
 
 
 # ------------------------------------------------------------------------------------ constructors
@@ -285,11 +327,6 @@ def switch(index: GraphOperand, branches: Sequence[Graph], operands: Sequence[An
     if not branches:
         raise ShapeError("switch: there is no branch")
     return index.emit(Switch(), [index, *operands], branches)
-
-
-def optimization_barrier(x: GraphOperand, *after: GraphOperand) -> Any:
-    """`x`, kept apart from `x` where passes look for equal computations, once `after` is there."""
-    return x.emit(OptimizationBarrier(), [x, *after])[0]
 
 
 def _branches(size: dims.Size) -> tuple[Graph, ...]:

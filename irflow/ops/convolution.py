@@ -12,7 +12,7 @@ derivative of F by one of the three, so the gradients of each are the other two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ml_dtypes
 import numpy as np
@@ -62,6 +62,7 @@ class Convolution(ConvolutionOp):
     padding: Padding
     dilations: Ints
     groups: int = 1
+    roles: ClassVar[tuple[str, str, str]] = ("x", "w", "y")
 
     def infer(self, x: TensorType, w: TensorType) -> TensorType:
         check_factors(self.name, ("x", x), ("w", w))
@@ -137,6 +138,7 @@ class ConvolutionInputGradient(ConvolutionOp):
     padding: Padding
     dilations: Ints
     groups: int = 1
+    roles: ClassVar[tuple[str, str, str]] = ("y", "w", "x")
 
     def infer(self, g: TensorType, w: TensorType) -> TensorType:
         check_factors(self.name, ("g", g), ("w", w))
@@ -240,6 +242,7 @@ class ConvolutionWeightGradient(ConvolutionOp):
     padding: Padding
     dilations: Ints
     groups: int = 1
+    roles: ClassVar[tuple[str, str, str]] = ("x", "y", "w")
 
     def infer(self, x: TensorType, g: TensorType) -> TensorType:
         check_factors(self.name, ("x", x), ("g", g))

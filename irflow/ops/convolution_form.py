@@ -12,6 +12,7 @@ from irflow.dims import Size
 from irflow.errors import ShapeError
 from irflow.ir.op import Cost, Lowering, Op
 from irflow.ir.types import Shape, TensorType
+from irflow.ops.batch_merging import merged, parted
 from irflow.ops.constants import concrete
 from irflow.ops.matmul import accumulator
 from irflow.ops.windows import Ints, Padding, window_counts, window_position, window_view
@@ -32,11 +33,22 @@ class ConvolutionOp(Op):
     groups: int
     lowering: ClassVar[Lowering] = Lowering.CONTRACTION
     linear_in: ClassVar[tuple[int, ...] | None] = (0, 1)
+    roles: ClassVar[tuple[str, str, str]]
+    """Which of image, weights and result, `x`, `w` and `y`, the operands and the result are."""
 
     @property
     def geometry(self) -> Geometry:
         """The attributes that all three ops have, in order."""
         return self.strides, self.padding, self.dilations, self.groups
+
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any] | None:
+        """A batch in two of image, weights and result is more of the axis that they share.
+
+        A batch in all three is a scan: as more groups it would be computed without tiles.
+        """
+        return batched_convolution(self, context.size, inputs, is_batched)
 
     def counts(self, spatial: Sequence[Size], kernel: Sequence[Size]) -> Shape:
         """The spatial sizes of the result, one window each; ShapeError when none fits."""
@@ -110,6 +122,43 @@ class ConvolutionOp(Op):
         rows, width = int(np.prod(w.shape[:-1])), w.shape[-1] // self.groups
         wide = w.astype(accumulator(w.dtype), copy=False)
         return wide.reshape(rows, self.groups, width).transpose(1, 0, 2)
+
+
+# Where the batch goes in those of image, weights and result that have it, by the one that has none:
+# the axis that it is merged into, and whether inside of its groups.
+MERGED: dict[str, dict[str, tuple[int, bool]]] = {
+    "w": {"x": (0, False), "y": (0, False)},
+    "x": {"w": (-1, True), "y": (-1, True)},
+    "y": {"x": (-1, True), "w": (-2, False)},
+}
+
+
+def batched_convolution(
+    op: ConvolutionOp, size: Size, inputs: Sequence[Any], is_batched: Sequence[bool]
+) -> Sequence[Any] | None:
+    """One convolution op for a batch of them; None where all three have the batch."""
+    alone = [role for role, batched in zip(op.roles, is_batched, strict=False) if not batched]
+    if not alone:
+        return None
+    places = MERGED[alone[0]]
+    types = [
+        x.type.with_shape(x.shape[1:]) if batched else x.type
+        for x, batched in zip(inputs, is_batched, strict=True)
+    ]
+    rank = types[0].rank
+
+    def place(role: str) -> tuple[int, int]:
+        axis, in_groups = places[role]
+        return axis % rank, op.groups if in_groups else 1
+
+    operands = [
+        merged(x, *place(role)) if batched else x
+        for x, batched, role in zip(inputs, is_batched, op.roles, strict=False)
+    ]
+    (result,) = operands[0].emit(op, operands)
+    axis, parts = place(op.roles[2])
+    kept = op.infer(*types).shape[axis]  # type: ignore[union-attr]
+    return [parted(result, axis, size, kept, parts)]
 
 
 def chunks(count: int, example: int) -> Iterator[slice]:

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from irflow import dims, dtypes
+from irflow.dims import Size
 from irflow.errors import DTypeError, GradientError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
@@ -114,6 +115,9 @@ class Cumulative(Op):
 
         scan_nest(context, x.type, self.axis, self.reverse, step)
 
+    def with_leading_axis(self, size: Size) -> Op:
+        return Cumulative(self.row, self.axis + 1, self.reverse)
+
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(inputs[0].size * self.row.flops, inputs[0].nbytes + outputs[0].nbytes)
 
@@ -198,6 +202,9 @@ class LinearRecurrence(Op):
             return Select(is_first, value, a(place) * before + value)
 
         scan_nest(context, b.type, self.axis, self.reverse, step)
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return LinearRecurrence(self.axis + 1, self.reverse)
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(2 * outputs[0].size, 3 * outputs[0].nbytes)

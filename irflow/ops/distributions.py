@@ -109,10 +109,31 @@ def normal(bits: GraphOperand, dtype: DType = dtypes.f32) -> Any:
         dtype: any float type.
     """
     exact = dtypes.compute_dtype(dtype)
-    precision = _precision(exact)
-    odd = convert(_leading(bits, exact), dtypes.i64 if exact is dtypes.f64 else dtypes.i32)
-    u = convert(odd * 2 + (1 - 2**precision), exact) * 2.0**-precision
-    return convert(find("erfinv")(u) * math.sqrt(2.0), dtype)
+    return convert(find("erfinv")(centred(bits, exact)) * math.sqrt(2.0), dtype)
+
+
+def centred(bits: GraphOperand, dtype: DType = dtypes.f32) -> Any:
+    """Floats in (-1, 1): odd multiples of `2**-p`, all equally likely, so never -1, 0 or 1.
+
+    Args:
+        bits: u32, `[...]`; for f64 `[2, ...]`.
+        dtype: f32 (p = 24) or f64 (53).
+    """
+    precision = _precision(dtype)
+    odd = convert(_leading(bits, dtype), dtypes.i64 if dtype is dtypes.f64 else dtypes.i32)
+    return convert(odd * 2 + (1 - 2**precision), dtype) * 2.0**-precision
+
+
+def positive(bits: GraphOperand, dtype: DType = dtypes.f32) -> Any:
+    """Floats in (0, 1): odd multiples of `2**-p`, all equally likely, so never 0 or 1.
+
+    Args:
+        bits: u32, `[...]`; for f64 `[2, ...]`.
+        dtype: f32 (p = 24) or f64 (53).
+    """
+    precision = _precision(dtype)
+    whole = convert(_leading(bits, dtype), dtypes.i64 if dtype is dtypes.f64 else dtypes.i32)
+    return convert((whole >> 1) * 2 + 1, dtype) * 2.0**-precision
 
 
 def randint(bits: GraphOperand, low: int, high: int, dtype: DType = dtypes.i64) -> Any:

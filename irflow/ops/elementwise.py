@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from irflow import dtypes
+from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.errors import DTypeError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
@@ -64,6 +65,9 @@ class Elementwise(Op):
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         return self.row(*(load(index) for load in loads))
 
+    def with_leading_axis(self, size: Size) -> Op:
+        return self
+
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         traffic = sum((t.nbytes for t in (*inputs, *outputs)), 0)
         return Cost(outputs[0].size * self.row.flops, traffic)
@@ -78,7 +82,7 @@ class Elementwise(Op):
 
 
 def _sample_dtypes(row: Scalar) -> list[DType]:
-    order = (dtypes.f32, dtypes.f64, dtypes.i32, dtypes.u32, dtypes.bool_)
+    order = (dtypes.f32, dtypes.f64, dtypes.i32, dtypes.u32, dtypes.bool_, dtypes.complex64)
     return [dtype for dtype in order if dtype.kind in KINDS[row.accepts]]
 
 
@@ -93,6 +97,9 @@ def row_inputs(
         else generator.integers(*_integer_range(low, high, dtype), shape).astype(dtype.numpy)
         for low, high in row.domain
     ]
+    if dtype.kind == "complex":
+        parts = [1j * generator.uniform(-1, 1, shape) for _ in arrays]
+        arrays = [(x + y).astype(dtype.numpy) for x, y in zip(arrays, parts, strict=True)]
     if row.selects:
         arrays[0] = generator.integers(0, 2, shape).astype(bool)
     return tuple(arrays)
@@ -143,6 +150,9 @@ class Convert(Op):
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         return context.convert(loads[0](index), self.dtype)
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return self
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -14,7 +14,7 @@ import numpy as np
 from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.errors import ShapeError
+from irflow.errors import AxisError, ShapeError
 from irflow.ops.broadcast import broadcast, expand, reduce, reduce_sum, reshape
 from irflow.ops.constants import Iota, SizeOf
 from irflow.ops.elementwise import convert
@@ -29,9 +29,9 @@ Axes = int | Sequence[int] | None
 
 
 def normalize_axis(axis: int, rank: int) -> int:
-    """An axis counted from 0; ShapeError when there is none of that number."""
+    """An axis counted from 0; AxisError when there is none of that number."""
     if not -rank <= axis < rank:
-        raise ShapeError(f"axis {axis} of a tensor of rank {rank}")
+        raise AxisError(int(axis), rank)
     return axis % rank
 
 

@@ -28,6 +28,11 @@ def replaced(items: Sequence[Any], position: int, item: Any) -> tuple[Any, ...]:
     return (*items[:position], item, *items[position + 1 :])
 
 
+def one_further(axes: Sequence[int]) -> tuple[int, ...]:
+    """The same axes of a tensor that has one more in front."""
+    return tuple(axis + 1 for axis in axes)
+
+
 def check_rank(name: str, x: TensorType, **attributes: Sequence[Size]) -> None:
     """ShapeError unless each attribute has one entry an axis of `x`."""
     for attribute, values in attributes.items():

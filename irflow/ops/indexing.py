@@ -1,4 +1,4 @@
-"""Reading and writing at computed positions: gather, scatter, and windows with a dynamic start."""
+"""Reading and writing at computed positions: gather and scatter."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from irflow import dims, dtypes
-from irflow.dims import Size
-from irflow.errors import DTypeError, ShapeError
+from irflow.errors import ShapeError
 from irflow.ir.op import Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
 from irflow.loops.nodes import Select
+from irflow.ops.batch_axes import inwards, outwards
+from irflow.ops.batch_indices import (
+    with_batch_number,
+)
 from irflow.ops.broadcast import expand, reshape
-from irflow.ops.constants import Iota, concrete
-from irflow.ops.elementwise import convert
+from irflow.ops.constants import Iota
+from irflow.ops.elementwise import convert, ufunc_of
 from irflow.ops.index_map import (
     IndexMap,
-    all_of,
     check_dtypes,
-    check_rank,
-    is_between,
     joint_jvp,
     zero_expr,
 )
@@ -30,12 +30,18 @@ from irflow.ops.positions import (
     check_choice,
     check_indices,
     check_same_shape,
-    check_window,
     clipped,
     loop_places,
-    loop_starts,
     numpy_places,
-    numpy_window,
+)
+from irflow.ops.scatter_kinds import (
+    ARITHMETIC,
+    KINDS,
+    Scattered,
+    check_joins,
+    factors,
+    joined_tangent,
+    row_of,
 )
 from irflow.scalars import find
 
@@ -79,6 +85,17 @@ class Gather(IndexMap):
         x, indices = inputs
         return [scatter(x.full(0, x.shape), indices, cotangents[0], "add", self.outside), None]
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        x, indices = inputs
+        if not is_batched[0]:
+            return [gather(x, indices, self.outside)]
+        if is_batched[1]:
+            return [gather(x, with_batch_number(indices), self.outside)]
+        result = gather(inwards(x, indices.shape[-1]), indices, self.outside)
+        return [outwards(result, indices.ndim - 1)]
+
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         batch = loads[1].type.rank - 1
         shape = loads[0].type.shape
@@ -111,15 +128,18 @@ class Gather(IndexMap):
 
 @register("scatter")
 class Scatter(Op):
-    """A copy of `x` with slices written or added at the index tuples in the last axis of `indices`.
+    """A copy of `x` with slices joined to it at the index tuples in the last axis of `indices`.
 
-    The adjoint of `gather`: `updates` have the shape `indices.shape[:-1] + x.shape[k:]`. Duplicates
-    accumulate in row-major order (`kind="add"`), or the last one wins (`"set"`). What goes outside
-    of `x`, also to negative indices, is dropped, or goes to the nearest element (`outside="clip"`).
-    Sums of 16-bit floats round at every addition; the constructor `scatter` widens them.
+    The adjoint of `gather`: `updates` have the shape `indices.shape[:-1] + x.shape[k:]`. `kind` is
+    "add", "multiply", "min" or "max", where duplicates accumulate in row-major order and NaN wins,
+    or "set", where the last one wins. What goes outside of `x`, also to negative indices, is
+    dropped, or goes to the nearest element (`outside="clip"`). Sums and products of 16-bit floats
+    round at every step; the constructor `scatter` widens them.
 
     Gradient of "add": the cotangent, and gathered from it. Of "set": the cotangent with zeros where
-    something was written, and gathered from it where the update is the one that remained.
+    something was written, and gathered from it where the update is the one that remained. Of "min"
+    and "max": shared evenly among the elements of `x` and `updates` that equal the result. Of
+    "multiply": times the product of all other factors, zeros among them counted exactly.
     """
 
     kind: str = "add"
@@ -127,11 +147,10 @@ class Scatter(Op):
     lowering: ClassVar[Lowering] = Lowering.NEST
 
     def infer(self, x: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
-        check_choice("scatter", "kind", self.kind, ("add", "set"))
+        check_choice("scatter", "kind", self.kind, KINDS)
         depth = check_indices("scatter", x, indices, self.outside)
         check_dtypes("scatter", operand=x, updates=updates)
-        if self.kind == "add" and x.dtype is dtypes.bool_:
-            raise DTypeError("scatter: bools cannot be added", facts=[("operand", x, x.dtype)])
+        check_joins(self.kind, x)
         wanted = x.with_shape(indices.shape[:-1] + x.shape[depth:])
         check_same_shape("scatter: updates do not fit operand and indices", wanted, updates)
         return x
@@ -143,14 +162,19 @@ class Scatter(Op):
             places, is_inside = clipped(x.shape, places), np.ones_like(is_inside)
         kept = tuple(axis[is_inside] for axis in places)
         with np.errstate(all="ignore"):
-            if self.kind == "add":
-                np.add.at(result, kept, updates[is_inside])
+            if row := row_of(self.kind):
+                ufunc = ufunc_of(row)
+                assert ufunc is not None, row
+                ufunc.at(result, kept, updates[is_inside])
             else:
                 result[kept] = updates[is_inside]
         return result
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
         (x, indices, updates), g = inputs, cotangents[0]
+        if self.kind not in ("add", "set"):
+            own, others = self._factors(inputs, outputs[0])
+            return [g * own, None, gather(g, indices, self.outside) * others]
         to_x, to_updates = g, None
         if self.kind == "set" and context.needs(0):
             to_x = scatter(g, indices, updates.full(0, updates.shape), "set", self.outside)
@@ -159,7 +183,20 @@ class Scatter(Op):
         return [to_x, None, to_updates]
 
     def jvp(self, context: Any, inputs: Any, outputs: Any, tangents: Any) -> Sequence[Any]:
-        return joint_jvp(self, inputs, tangents)
+        if self.kind in ("add", "set"):
+            return joint_jvp(self, inputs, tangents)
+        both = tangents[0], tangents[2]
+        if both == (None, None):
+            return [None]
+        return [joined_tangent(self._factors(inputs, outputs[0]), both, self._to(inputs[1]))]
+
+    def _factors(self, inputs: Any, y: Any) -> tuple[Any, Any]:
+        x, indices, updates = inputs
+        to = self._to(indices)
+        return factors(self.kind, x, updates, y, to, lambda x: gather(x, indices, self.outside))
+
+    def _to(self, indices: Any) -> Scattered:
+        return lambda kind, x, updates: scatter(x, indices, updates, kind, self.outside)
 
     def _gathered(self, x: Any, indices: Any, g: Any) -> Any:
         # An update that was dropped gathers zero: with "drop" nothing is read outside.
@@ -179,8 +216,20 @@ class Scatter(Op):
         owner = scatter(nobody, indices, number, "set", self.outside)
         return find("equal")(gather(owner, indices, self.outside), number)
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        indices = inputs[1]
+        x, updates = (context.front(inputs[i], is_batched[i]) for i in (0, 2))
+        if is_batched[1]:
+            return list(x.emit(self, [x, with_batch_number(indices), updates]))
+        depth = indices.shape[-1]
+        (result,) = x.emit(self, [inwards(x, depth), indices, inwards(updates, indices.ndim - 1)])
+        return [outwards(result, depth)]
+
     def nest(self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         x, indices, updates = inputs
+        row = row_of(self.kind)
         rest = x.type.shape[indices.type.shape[-1] :]
         context.for_each(x.type.shape, lambda index: context.store(0, index, x(index)))
 
@@ -190,8 +239,8 @@ class Scatter(Op):
             def write(index: Sequence[Any]) -> None:
                 target = [*places, *index]
                 value = updates([*batch, *index])
-                if self.kind == "add":
-                    value = context.load_output(0, target) + value
+                if row:
+                    value = row(context.load_output(0, target), value)
                 context.store(0, target, value)
 
             if is_inside is ALWAYS:
@@ -208,7 +257,7 @@ class Scatter(Op):
         n, b = dims.symbol("n"), dims.symbol("b")
         rows = np.array([[0], [2], [2], [3]])
         wild = np.array([[-1, 1], [9, 2], [2, -5], [3, 0]], np.int32)
-        for kind in ("add", "set"):
+        for kind in KINDS:
             yield Sample(cls(kind), (x, rows, u), label=f"{kind}-duplicates")
             yield Sample(cls(kind), (x, wild, u[:, 0]), label=f"{kind}-dropped")
             yield Sample(cls(kind, "clip"), (x, wild, u[:, 0]), label=f"{kind}-clipped")
@@ -220,115 +269,17 @@ class Scatter(Op):
             yield Sample(cls(kind), (x, rows, u), symbolic, label=f"{kind}-symbolic")
         twice = np.array([[[0, 1], [0, 1]], [[2, 2], [0, 1]]], np.uint64)
         yield Sample(cls("set"), (x, twice, u[:2, :2]), label="set-elements")
+        zeros = np.array([[0, 2, 0], [0, 5, 3]], np.float32)
         yield Sample(
-            cls("add"), (np.arange(3), np.array([[1], [1]]), np.array([5, 6])), label="i64"
+            cls("multiply"), (x, rows[1:3], zeros), label="multiply-zeros", is_smooth=False
         )
-
-
-@register("dynamic_slice")
-class DynamicSlice(IndexMap):
-    """A window of `x` of the given sizes, beginning at `starts: i64[rank]`.
-
-    A start is clipped so that the window lies inside. Gradient: written back into zeros.
-    """
-
-    sizes: tuple[Size, ...]
-    linear_in: ClassVar[tuple[int, ...] | None] = (0,)
-
-    def infer(self, x: TensorType, starts: TensorType) -> TensorType:
-        check_rank("dynamic_slice", x, sizes=self.sizes)
-        check_window("dynamic_slice", x, x.with_shape(self.sizes), starts)
-        return x.with_shape(self.sizes)
-
-    def numpy(self, x: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        return np.asarray(x[numpy_window(x.shape, concrete(self.sizes), starts)])
-
-    def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
-        x, starts = inputs
-        return [dynamic_update_slice(x.full(0, x.shape), cotangents[0], starts), None]
-
-    def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        begin = loop_starts(context, loads[1], loads[0].type.shape, self.sizes)
-        return loads[0]([a if s is None else a + s for a, s in zip(index, begin, strict=True)])
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        x = np.arange(12, dtype=np.float32).reshape(3, 4)
-        n = dims.symbol("n", lower=2)
-        yield Sample(cls((2, 2)), (x, np.array([1, 1])), label="inside")
-        yield Sample(cls((2, 3)), (x, np.array([-4, 9])), label="clipped")
-        yield Sample(cls((1, 4)), (x[:, ::-1], np.array([2, 0])), label="row-of-strided")
-        yield Sample(cls((0, 4)), (x, np.array([3, 1])), label="empty")
-        yield Sample(cls(()), (x[0, 0, ...], np.zeros(0, np.int64)), label="scalar")
-        yield Sample(cls((2, 3)), (x, np.array([5, 0])), ((n, 4), (2,)), label="symbolic")
-
-
-@register("dynamic_update_slice")
-class DynamicUpdateSlice(Op):
-    """A copy of `x` with a window, beginning at `starts: i64[rank]`, replaced by `update`.
-
-    A start is clipped so that the window lies inside. Gradient: the cotangent with zeros in the
-    window, and the window of it.
-    """
-
-    lowering: ClassVar[Lowering] = Lowering.ELEMENT
-
-    def infer(self, x: TensorType, update: TensorType, starts: TensorType) -> TensorType:
-        check_dtypes("dynamic_update_slice", operand=x, update=update)
-        if update.rank != x.rank:
-            raise ShapeError(
-                "dynamic_update_slice: ranks differ",
-                facts=[("operand", x, f"rank {x.rank}"), ("update", update, f"rank {update.rank}")],
-            )
-        check_window("dynamic_update_slice", x, update, starts)
-        return x
-
-    def numpy(self, x: np.ndarray, update: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        result = np.array(x)
-        result[numpy_window(x.shape, update.shape, starts)] = update
-        return result
-
-    def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
-        (_, update, starts), g = inputs, cotangents[0]
-        zeros = update.full(0, update.shape)
-        return [
-            dynamic_update_slice(g, zeros, starts) if context.needs(0) else None,
-            dynamic_slice(g, starts, update.shape) if context.needs(1) else None,
-            None,
-        ]
-
-    def jvp(self, context: Any, inputs: Any, outputs: Any, tangents: Any) -> Sequence[Any]:
-        return joint_jvp(self, inputs, tangents)
-
-    def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        sizes = loads[1].type.shape
-        begin = loop_starts(context, loads[2], loads[0].type.shape, sizes)
-        conditions = []
-        source = list(index)
-        for axis, (size, start) in enumerate(zip(sizes, begin, strict=True)):
-            if start is not None:
-                source[axis] = index[axis] - start
-                conditions.append(is_between(source[axis], 0, size))
-        if not conditions:
-            return loads[1](source)
-        is_inside = context.let(all_of(conditions))
-        with context.masked(is_inside):
-            value = loads[1](source)
-        return Select(is_inside, value, loads[0](index))
-
-    @classmethod
-    def samples(cls) -> Iterable[Sample]:
-        x = np.arange(12, dtype=np.float32).reshape(3, 4)
-        n = dims.symbol("n", lower=2)
-        yield Sample(cls(), (x, -x[:2, :2], np.array([1, 1])), label="inside")
-        yield Sample(cls(), (x, -x[:2, ::-2], np.array([9, -1])), label="clipped")
-        yield Sample(cls(), (x, -x, np.array([1, 1])), label="whole")
-        yield Sample(cls(), (x, x[:, :0], np.array([0, 0])), label="empty")
-        yield Sample(cls(), (x[:1], -x[:1, 1:2], np.array([0, 3])), label="size-1")
-        scalar = (x[0, 1, ...], x[0, 2, ...], np.zeros(0, np.int64))
-        yield Sample(cls(), scalar, label="scalar")
-        symbolic = ((n, 4), (2, 2), (2,))
-        yield Sample(cls(), (x, -x[:2, :2], np.array([1, 2])), symbolic, label="symbolic")
+        tied = np.array([[1, 1, np.nan], [2, 1, 0]], np.float32)
+        yield Sample(
+            cls("max"), (tied, rows[:2] * 0, tied), label="max-ties-nan", differentiable=()
+        )
+        ints = np.arange(3), np.array([[1], [1]]), np.array([5, 6])
+        for kind in KINDS:
+            yield Sample(cls(kind), ints, label=f"{kind}-i64")
 
 
 # ------------------------------------------------------------------------------------ constructors
@@ -346,19 +297,7 @@ def scatter(
     kind: str = "add",
     outside: str = "drop",
 ) -> Any:
-    """`x` with `updates` added or written at index tuples; 16-bit floats are summed in f32."""
-    wide = dtypes.compute_dtype(x.dtype) if kind == "add" else x.dtype
+    """`x` with `updates` joined to it at index tuples; 16-bit sums and products are in f32."""
+    wide = dtypes.compute_dtype(x.dtype) if kind in ARITHMETIC else x.dtype
     operands = [convert(x, wide), indices, convert(updates, wide)]
     return convert(x.emit(Scatter(kind, outside), operands)[0], x.dtype)
-
-
-def dynamic_slice(x: GraphOperand, starts: GraphOperand, sizes: Sequence[Size]) -> Any:
-    """The window of `sizes` at `starts`; `x` itself when the window is all of it."""
-    return x if x.shape == tuple(sizes) else x.emit(DynamicSlice(tuple(sizes)), [x, starts])[0]
-
-
-def dynamic_update_slice(x: GraphOperand, update: GraphOperand, starts: GraphOperand) -> Any:
-    """`x` with the window at `starts` replaced; `update` itself when it covers all of `x`."""
-    if x.shape == update.shape:
-        return update
-    return x.emit(DynamicUpdateSlice(), [x, update, starts])[0]

@@ -37,6 +37,7 @@ from irflow.ops.linalg_parts import (
     regular_matrices,
     times_unit_lower,
     triangle,
+    with_more_columns,
     write_scratch,
 )
 from irflow.ops.matmul import matmul, matrix_transpose
@@ -51,6 +52,13 @@ class MatrixOp(Op):
     """An op on batches of square matrices: its cost is cubic in their size."""
 
     lowering: ClassVar[Lowering] = Lowering.NEST
+
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        if len(inputs) == 2 and not is_batched[0]:
+            return [with_more_columns(self, *inputs)]
+        return list(inputs[0].emit(self, context.fronted(inputs, is_batched)))
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         traffic = sum((t.nbytes for t in (*inputs, *outputs)), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from irflow import dtypes
@@ -10,6 +12,25 @@ from irflow import dtypes
 def wide_copy(x: np.ndarray) -> np.ndarray:
     """The elements in the type in which they are computed, in memory of their own."""
     return np.array(x, dtypes.compute_dtype(dtypes.from_numpy(x.dtype)).numpy, order="C")
+
+
+def each_matrix(
+    function: Callable[[np.ndarray], Sequence[np.ndarray]], x: np.ndarray
+) -> list[np.ndarray]:
+    """The results of a function of matrices, NaN for those matrices for which it fails."""
+    try:
+        return list(function(x))
+    except np.linalg.LinAlgError:
+        shapes = function(np.zeros_like(x))
+    results = [np.full_like(array, np.nan) for array in shapes]
+    for place in np.ndindex(x.shape[:-2]):
+        try:
+            found = function(x[place])
+        except np.linalg.LinAlgError:
+            continue
+        for result, array in zip(results, found, strict=True):
+            result[place] = array
+    return results
 
 
 def cholesky_arrays(x: np.ndarray) -> np.ndarray:
@@ -22,7 +43,7 @@ def cholesky_arrays(x: np.ndarray) -> np.ndarray:
         result = np.stack([_one_cholesky(matrix) for matrix in matrices]).reshape(x.shape)
     # Libraries differ in whether a NaN in the matrix counts as a failure.
     diagonal = np.diagonal(result, axis1=-2, axis2=-1)
-    is_factored = np.all(diagonal > 0, -1, keepdims=True)[..., None]
+    is_factored = np.all(diagonal.real > 0, -1, keepdims=True)[..., None]
     return np.asarray(np.where(is_factored, result, np.tril(np.full_like(result, np.nan))))
 
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from irflow import dims
 from irflow.errors import DTypeError, ShapeError
+from irflow.ir.op import Op
 from irflow.ir.types import TensorType
 from irflow.loops.nodes import Expr, LoopKind
+from irflow.ops.batch_merging import merged, parted
 from irflow.ops.broadcast import expand, reduce_sum
 from irflow.ops.functions import iota, where
 from irflow.ops.index_map import check_dtypes
@@ -24,16 +26,22 @@ from irflow.scalars import find
 
 
 def check_square(name: str, x: TensorType) -> TensorType:
-    """The type itself; an error unless it is of square matrices of floats."""
-    if not x.dtype.is_float:
-        hint = "convert them first" if x.dtype.kind != "complex" else None
-        raise DTypeError(f"{name}: matrices of floats, not of {x.dtype}", hint=hint)
+    """The type itself; an error unless it is of square matrices of floats or complex numbers."""
+    if not x.dtype.is_inexact:
+        raise DTypeError(f"{name}: matrices of floats, not of {x.dtype}", hint="convert them first")
     if x.rank < 2:
         raise ShapeError(f"{name}: a matrix has two axes", facts=[("operand", x, f"rank {x.rank}")])
     if not dims.decide_equal(x.shape[-1], x.shape[-2]):
         facts = [("operand", x, f"{x.shape[-2]} rows", f"{x.shape[-1]} columns")]
         raise ShapeError(f"{name}: the matrix is not square", facts=facts)
     return x
+
+
+def with_more_columns(op: Op, a: Any, b: Any) -> Any:
+    """The solutions for right-hand sides `b[B, *b, n, m]` of one system `a[*b, n, n]`."""
+    columns = b.ndim - 2
+    (x,) = b.emit(op, [a, merged(b, columns)])
+    return parted(x, columns, b.shape[0], b.shape[-1])
 
 
 def check_system(name: str, a: TensorType, b: TensorType) -> TensorType:
@@ -119,3 +127,14 @@ def definite_matrices(seed: int, *shape: int) -> np.ndarray:
     """Random symmetric matrices with positive eigenvalues."""
     x = np.random.default_rng(seed).normal(size=shape)
     return (x @ np.swapaxes(x, -1, -2) + 2 * np.eye(shape[-1])).astype(np.float32)
+
+
+def matrices_of_spectrum(seed: int, *shape: int) -> np.ndarray:
+    """Random matrices with the singular values 1, 2, 3, …, which are far apart."""
+    *batch, m, n = shape
+    k = min(m, n)
+    generator = np.random.default_rng(seed)
+    left = np.linalg.qr(generator.normal(size=(*batch, m, k)))[0]
+    right = np.linalg.qr(generator.normal(size=(*batch, n, k)))[0]
+    x = left * np.arange(1, k + 1) @ np.swapaxes(right, -1, -2)
+    return np.asarray(x.astype(np.float32))

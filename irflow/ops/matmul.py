@@ -12,6 +12,7 @@ from irflow import dims, dtypes
 from irflow.errors import DTypeError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
+from irflow.ops.batch_merging import merged, parted
 from irflow.ops.shape import transpose
 from irflow.scalars import find
 
@@ -57,6 +58,17 @@ class Matmul(Op):
             matmul(matrix_transpose(left), g) if context.needs(1) else None,
         ]
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        left, right = inputs
+        if all(is_batched):
+            return [matmul(left, right)]
+        if is_batched[0]:
+            return [_with_more_rows(left, right)]
+        turned = _with_more_rows(matrix_transpose(right), matrix_transpose(left))
+        return [matrix_transpose(turned)]
+
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         left, right = loads
         *batch, row, column = index
@@ -90,6 +102,13 @@ class Matmul(Op):
         for small in (np.float16, ml_dtypes.bfloat16):
             pair = (a.astype(small), b.astype(small))
             yield Sample(cls(), pair, differentiable=(), label=np.dtype(small).name)
+
+
+def _with_more_rows(left: Any, right: Any) -> Any:
+    """`left[B, *b, m, k] @ right[*b, k, n]` by one product of `[*b, B * m, k]`."""
+    rows = right.ndim - 2
+    product = matmul(merged(left, rows), right)
+    return parted(product, rows, left.shape[0], left.shape[-2])
 
 
 def check_factors(name: str, *operands: tuple[str, TensorType]) -> None:

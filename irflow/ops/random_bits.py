@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from irflow import dims, dtypes
+from irflow.dims import Size
 from irflow.errors import DTypeError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import Shape, TensorType
 from irflow.loops.nodes import integer, size_expr
 from irflow.ops.constants import concrete
+from irflow.ops.positions import check_same_shape
 from irflow.scalars import find
 
 if TYPE_CHECKING:
@@ -62,17 +64,17 @@ def philox_blocks(numbers: np.ndarray, key: np.ndarray, counter: np.ndarray) -> 
 
     Args:
         numbers: `[q]`, u64: the first two words of each block's counter, the low one first.
-        key: `[2]`, u32.
-        counter: `[2]`, u32: the last two words of every block's counter.
+        key: `[*b, 2]`, u32.
+        counter: `[*b, 2]`, u32: the last two words of every block's counter.
 
     Returns:
-        `[4, q]`, u32: the words of each block.
+        `[*b, 4, q]`, u32: the words of each block.
     """
     low, high = numbers.astype(np.uint32), (numbers >> np.uint64(32)).astype(np.uint32)
-    rest = [np.full(numbers.shape, word) for word in counter]
-    # As arrays of one element, the keys wrap around without a warning.
-    words = philox([low, high, *rest], [key[:1], key[1:]], _array_product)
-    return np.stack(words)
+    # As arrays with an axis of one element, the keys wrap around without a warning.
+    rest = [counter[..., :1], counter[..., 1:]]
+    words = philox([low, high, *rest], [key[..., :1], key[..., 1:]], _array_product)
+    return np.stack(words, -2)
 
 
 def _array_product(x: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,6 +92,8 @@ def _row_product(context: Any, x: Any, factor: int) -> tuple[Any, Any]:
 class RandomBits(Op):
     """Uniform u32 words of the given shape, from a key `u32[2]` and a counter `u32[2]`.
 
+    Keys and counters `u32[*b, 2]` give `u32[*b, *shape]`: what each pair of them gives alone.
+
     The layout is permanent. Of `n` elements in row-major order, with `q = ceil(n / 4)`, element `i`
     is word `i // q` of block `i % q`. The counter of block `b` is `(b mod 2**32, b // 2**32,
     counter[0], counter[1])`. Without derivative. An empty shape gives no words.
@@ -102,19 +106,23 @@ class RandomBits(Op):
         for label, operand in (("key", key), ("counter", counter)):
             if operand.dtype is not dtypes.u32:
                 raise DTypeError(f"random_bits: the {label} is u32[2]", facts=[(label, operand)])
-            if operand.rank != 1 or not dims.decide_equal(operand.shape[0], 2):
+            if not operand.rank or not dims.decide_equal(operand.shape[-1], 2):
                 raise ShapeError(f"random_bits: the {label} is u32[2]", facts=[(label, operand)])
-        return TensorType(dtypes.u32, self.shape)
+        check_same_shape("random_bits: keys and counters are of different batches", key, counter)
+        return TensorType(dtypes.u32, (*key.shape[:-1], *self.shape))
 
     def numpy(self, key: np.ndarray, counter: np.ndarray) -> np.ndarray:
         shape = concrete(self.shape)
         count = int(np.prod(shape, dtype=np.int64))
         blocks = -(-count // WORDS)
-        words = np.empty((WORDS, blocks), np.uint32)
-        for start in range(0, blocks, CHUNK):
-            numbers = np.arange(start, min(start + CHUNK, blocks), dtype=np.uint64)
-            words[:, start : start + CHUNK] = philox_blocks(numbers, key, counter)
-        return words.reshape(-1)[:count].reshape(shape)
+        batch = key.shape[:-1]
+        words = np.empty((*batch, WORDS, blocks), np.uint32)
+        step = max(1, CHUNK // max(1, int(np.prod(batch))))
+        for start in range(0, blocks, step):
+            numbers = np.arange(start, min(start + step, blocks), dtype=np.uint64)
+            words[..., start : start + step] = philox_blocks(numbers, key, counter)
+        flat = words.reshape(*batch, WORDS * blocks)
+        return flat[..., :count].reshape((*batch, *shape))
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
         return [None, None]
@@ -123,9 +131,10 @@ class RandomBits(Op):
         return [None]
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        key, counter = ([load([integer(0)]), load([integer(1)])] for load in loads)
+        batch = index[: len(index) - len(self.shape)]
+        key, counter = ([load([*batch, integer(i)]) for i in (0, 1)] for load in loads)
         position: Any = integer(0)
-        for place, size in zip(index, self.shape, strict=True):
+        for place, size in zip(index[len(batch) :], self.shape, strict=True):
             position = position * size_expr(size) + place
         position = context.let(position)
         # Code for an empty shape is never run, but may be hoisted: it divides by 1, not by 0.
@@ -134,6 +143,9 @@ class RandomBits(Op):
         low, high = context.convert(block, dtypes.u32), context.convert(block >> 32, dtypes.u32)
         words = philox([low, high, *counter], key, partial(_row_product, context))
         return _pick(context.let(position // size_expr(blocks)), [context.let(w) for w in words])
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return self
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         # A round is two double-width products and four exclusive ors for four words.
@@ -146,6 +158,8 @@ class RandomBits(Op):
         for shape in ((4,), (3,), (), (1,), (2, 3), (5, 1, 7), (0,), (3, 0)):
             yield Sample(cls(shape), (key, counter), label="x".join(map(str, shape)) or "scalar")
         yield Sample(cls((300,)), (key, counter), label="many")
+        pair = np.stack([key, key + 1]), np.stack([counter, counter])
+        yield Sample(cls((2, 3)), pair, label="batch")
         yield Sample(cls((2, 2)), (np.zeros(2, np.uint32), counter), label="zero-key")
 
 

@@ -15,6 +15,7 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.ir.op import Cost, Evaluator, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
+from irflow.ops.broadcast import reduce_sum
 from irflow.ops.operand import Handle
 from irflow.scalars import find
 
@@ -44,6 +45,9 @@ class StopGradient(Op):
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         return loads[0](index)
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return self
 
     def cost(self, inputs: Types, outputs: Types) -> Cost:
         return Cost(0, inputs[0].nbytes + outputs[0].nbytes)
@@ -159,6 +163,35 @@ class CustomVjp(Op):
             hint="only their gradient in reverse is given",
         )
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        """The same on a batch, in all three regions.
+
+        The cotangent of an operand without the batch axis is the sum over all members.
+        """
+        types = [
+            x.type.with_shape(x.shape[1:]) if flag else x.type
+            for x, flag in zip(inputs, is_batched, strict=True)
+        ]
+        primal, forward, backward = context.regions
+        count = len(primal.outputs)
+        sizes = region_sizes(self.name, forward, types)
+        kept = [type.substitute(sizes) for type in forward.output_types[count:]]
+        results = _results(self.name, primal, types)
+        cotangents = [type for type in results if type.dtype.is_inexact]
+        outer, _ = context.batch(_fit(self.name, primal, types), is_batched, [True] * count)
+        whole = _fit(self.name, forward, types)
+        wanted = [True] * count + [False] * len(kept)
+        there, found = context.batch(whole, is_batched, wanted)
+        flags = [*found[count:], *[True] * len(cotangents)]
+        back = _fit(self.name, backward, [*kept, *cotangents])
+        again, _ = context.batch(back, flags, [True] * len(back.outputs))
+        pairs = zip(inputs, is_batched, strict=True)
+        _add_up(again, [flag for x, flag in pairs if x.dtype.is_inexact])
+        values: Sequence[Any] = inputs[0].emit(self, inputs, [outer, there, again])
+        return values
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         x = np.array([0.5, -1.0, 2.0], np.float32)
@@ -218,6 +251,22 @@ def check_types(name: str, what: str, types: Types, expected: Types) -> None:
 def _results(name: str, region: Graph, types: Types) -> tuple[TensorType, ...]:
     sizes = region_sizes(name, region, types)
     return tuple(type.substitute(sizes) for type in region.output_types)
+
+
+def _fit(name: str, region: Graph, types: Types) -> Graph:
+    """The region with its own symbolic sizes replaced by those of the operands."""
+    sizes = region_sizes(name, region, types)
+    return region.copy(sizes) if sizes else region
+
+
+def _add_up(region: Graph, keep: Sequence[bool]) -> None:
+    """Sum the outputs of a batched region over the batch, but for those to keep."""
+    builder = Builder(region)
+    pairs = zip(region.outputs, keep, strict=True)
+    ends = [
+        value if kept else reduce_sum(Handle(builder, value), (0,)).value for value, kept in pairs
+    ]
+    region.set_outputs(ends)
 
 
 # ----------------------------------------------------------------------------------------- samples

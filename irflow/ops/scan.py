@@ -16,6 +16,7 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Evaluator, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
+from irflow.ops.batch_parts import element_types, settled
 from irflow.ops.broadcast import broadcast
 from irflow.ops.operand import Handle
 from irflow.ops.region_parts import (
@@ -31,6 +32,7 @@ from irflow.ops.region_parts import (
     zeros,
     zeros_or,
 )
+from irflow.ops.shape import transpose
 from irflow.scalars import find
 
 Types = Sequence[TensorType]
@@ -114,7 +116,7 @@ class Scan(Op):
         self, context: Any, inputs: Sequence[Handle], regions: Sequence[Graph]
     ) -> tuple[Sequence[Handle], _Kept]:
         """Emit a scan that also stacks what the gradients of its steps read."""
-        body = self._fitted(regions[0], inputs)
+        body = self._fitted(regions[0], types_of(inputs))
         given = [x.dtype.is_float and context.needs(i) for i, x in enumerate(inputs)]
         wanted = self._active(body, given)
         forward, backward = context.differentiate(body, wanted)
@@ -156,7 +158,7 @@ class Scan(Op):
         self, context: Any, inputs: Sequence[Any], tangents: Sequence[Any]
     ) -> tuple[Sequence[Any], Sequence[Any]]:
         """Emit a scan that carries and stacks tangents too: the outputs, and their tangents."""
-        body = self._fitted(context.regions[0], inputs)
+        body = self._fitted(context.regions[0], types_of(inputs))
         wanted = self._active(body, [t is not None for t in tangents])
         moves = {i: zeros_or(tangents[i], inputs[i].type, inputs[i].builder) for i in wanted}
         old, new = self._split(range(len(inputs))), self._split(wanted)
@@ -191,11 +193,33 @@ class Scan(Op):
         stacked = [changes[i] for i in floats if i >= carries]
         return returning(region, found[:carries], carried, found[carries:count], stacked)
 
+    # --------------------------------------------------------------------------------------- batch
+
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        """The same scan; inside, a sequence has the batch axis behind that of the steps."""
+        start = self.constants + self.carries
+        body = self._fitted(context.regions[0], element_types(inputs, is_batched))
+        fixed, carry = is_batched[: self.constants], is_batched[self.constants : start]
+        slices = is_batched[start:]
+        carried = settled(context, body, fixed, carry, slices)
+        wanted = [*carried, *[False] * (len(body.outputs) - self.carries)]
+        step, found = context.batch(body, [*fixed, *carried, *slices], wanted)
+        firsts = zip(inputs[self.constants : start], carry, carried, strict=True)
+        starts = [context.front(x, has) if needs else x for x, has, needs in firsts]
+        rows = zip(inputs[start:], slices, strict=True)
+        sequences = [_exchanged(x) if flag else x for x, flag in rows]
+        operands = [*inputs[: self.constants], *starts, *sequences]
+        results = operands[0].emit(self, operands, [step])
+        pairs = zip(results[self.carries :], found[self.carries :], strict=True)
+        stacks = [_exchanged(y) if flag else y for y, flag in pairs]
+        return [*results[: self.carries], *stacks]
+
     # ------------------------------------------------------------------------------------- helpers
 
-    def _fitted(self, body: Graph, inputs: Sequence[Handle]) -> Graph:
+    def _fitted(self, body: Graph, types: Types) -> Graph:
         start = self.constants + self.carries
-        types = types_of(inputs)
         slices = [type.with_shape(type.shape[1:]) for type in types[start:]]
         return fitted("scan", body, [*types[:start], *slices])
 
@@ -311,6 +335,11 @@ class _Backward:
             [t + by_input[i] for t, i in zip(totals, self.constants, strict=True)],
             [by_input[i] for i in self.sliced],
         )
+
+
+def _exchanged(x: Handle) -> Handle:
+    """The axes of the batch and of the steps exchanged."""
+    return transpose(x, (1, 0, *range(2, x.ndim)))  # type: ignore[no-any-return]
 
 
 def _invariant(graph: Graph, constants: Sequence[Value]) -> set[Value]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from irflow import dims, dtypes
+from irflow.dims import Size
 from irflow.errors import DTypeError, ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
@@ -84,6 +85,9 @@ class ArgReduce(Op):
         is_first_nan = find("logical_and")(not_equal(value, value), equal(best, best))
         either: Expr = find("logical_or")(wins, is_first_nan)
         return either
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return ArgReduce(self.kind, self.axis + 1)
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(inputs[0].size, inputs[0].nbytes + outputs[0].nbytes)

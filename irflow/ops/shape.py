@@ -14,7 +14,7 @@ from irflow.errors import ShapeError
 from irflow.ir.op import Lowering, Op, Sample, register
 from irflow.ir.types import Shape, TensorType
 from irflow.loops.nodes import Select, size_expr
-from irflow.ops.broadcast import reduce_sum
+from irflow.ops.broadcast import broadcast, reduce_sum
 from irflow.ops.constants import concrete
 from irflow.ops.index_map import (
     IndexMap,
@@ -24,6 +24,7 @@ from irflow.ops.index_map import (
     check_rank,
     is_between,
     joint_jvp,
+    one_further,
     replaced,
 )
 from irflow.scalars import find
@@ -55,6 +56,9 @@ class Transpose(IndexMap):
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         return loads[0]([index[place] for place in inverse_permutation(self.perm)])
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Transpose((0, *one_further(self.perm)))
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -117,6 +121,9 @@ class Slice(IndexMap):
         places = zip(index, self.start, self.step, strict=True)
         return loads[0]([affine(i, start, step) for i, start, step in places])
 
+    def with_leading_axis(self, size: Size) -> Op:
+        return Slice((0, *self.start), (size, *self.stop), (1, *self.step))
+
     def _bounds(self) -> Iterable[tuple[Size, Size, int]]:
         return zip(self.start, self.stop, self.step, strict=True)
 
@@ -168,6 +175,9 @@ class Reverse(IndexMap):
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         last = [size_expr(size - 1) for size in loads[0].type.shape]
         return loads[0]([last[a] - i if a in self.axes else i for a, i in enumerate(index)])
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Reverse(one_further(self.axes))
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -234,11 +244,25 @@ class Pad(Op):
     def jvp(self, context: Any, inputs: Any, outputs: Any, tangents: Any) -> Sequence[Any]:
         return joint_jvp(self, inputs, tangents)
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        x, fill = context.front(inputs[0], is_batched[0]), inputs[1]
+        op = Pad((0, *self.low), (0, *self.high), (0, *self.interior))
+        if not is_batched[1]:
+            return list(x.emit(op, [x, fill]))
+        (result,) = x.emit(op, [x, x.full(0, ())])
+        values = broadcast(fill, result.shape, [0])
+        return [find("where")(op._is_filled(x), values, result)]
+
     def _sum_of_filled(self, x: Any, g: Any) -> Any:
         # Not the difference of two sums: an infinity in the other part would make it NaN.
+        return reduce_sum(find("where")(self._is_filled(x), g, 0), range(g.ndim))
+
+    def _is_filled(self, x: Any) -> Any:
+        """Where in the result the fill value stands."""
         inside = x.full(False, x.shape, dtypes.bool_)
-        is_filled = pad(inside, self.low, self.high, self.interior, True)
-        return reduce_sum(find("where")(is_filled, g, 0), range(g.ndim))
+        return pad(inside, self.low, self.high, self.interior, True)
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         shape = loads[0].type.shape
@@ -344,6 +368,9 @@ class Concatenate(Op):
                 value = load(replaced(index, self.axis, affine(place, -start, 1)))
             result = value if result is None else Select(place < size_expr(stop), value, result)
         return result
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return Concatenate(self.axis + 1)
 
     def _starts(self, shapes: Sequence[Shape]) -> list[Size]:
         """Where each operand begins, and the end."""

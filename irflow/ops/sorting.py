@@ -95,6 +95,9 @@ class Sort(Op):
                     for number, load in enumerate(inputs[1:], 1):
                         context.store(number, place, load(source))
 
+    def with_leading_axis(self, size: Size) -> Op:
+        return Sort(self.axis + 1)
+
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         traffic = sum((t.nbytes for t in (*inputs, *outputs)), 0)
         size = inputs[0].shape[self.axis]
@@ -216,6 +219,9 @@ class TopK(Op):
             context.store(output, place, Select(goes, here, there))
         first, second = (Select(goes, a, b) for a, b in zip(old, new, strict=True))
         return first, second
+
+    def with_leading_axis(self, size: Size) -> Op:
+        return self
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(inputs[0].size, inputs[0].nbytes + 2 * outputs[1].nbytes)

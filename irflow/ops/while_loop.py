@@ -24,9 +24,10 @@ from irflow.ir.evaluate import step_limit
 from irflow.ir.graph import Graph
 from irflow.ir.op import Evaluator, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
+from irflow.ops.batch_parts import any_of, chosen, element_types, settled, shielded
 from irflow.ops.broadcast import reshape
+from irflow.ops.dynamic_slices import dynamic_slice, dynamic_update_slice
 from irflow.ops.functions import where
-from irflow.ops.indexing import dynamic_slice, dynamic_update_slice
 from irflow.ops.operand import Handle
 from irflow.ops.region_parts import (
     active_inputs,
@@ -160,6 +161,60 @@ class While(Op):
         results = operands[0].emit(While(first + cut, self.max_steps), operands, [test, step])
         ends = dict(zip(wanted[cut:], results[count:], strict=True))
         return results[:count], [ends.get(first + i) for i in range(count)]
+
+    # --------------------------------------------------------------------------------------- batch
+
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        """The loop of all members; who has finished keeps the carry until the last one has."""
+        types = element_types(inputs, is_batched)
+        condition, body = (fitted("while", region, types) for region in context.regions)
+        fixed, carry = is_batched[: self.constants], is_batched[self.constants :]
+        carried = settled(context, body, fixed, carry, ())
+        test, (is_own,) = context.batch(condition, [*fixed, *carried])
+        if is_own:
+            return self._batch_of_loops(context, inputs, is_batched, condition, body)
+        step, _ = context.batch(body, [*fixed, *carried], carried)
+        pairs = zip(inputs[self.constants :], carry, carried, strict=True)
+        starts = [context.front(x, has) if wanted else x for x, has, wanted in pairs]
+        results: Sequence[Any] = inputs[0].emit(
+            self, [*inputs[: self.constants], *starts], [test, step]
+        )
+        return results
+
+    def _batch_of_loops(
+        self,
+        context: Any,
+        inputs: Sequence[Any],
+        is_batched: Sequence[bool],
+        condition: Graph,
+        body: Graph,
+    ) -> Sequence[Any]:
+        """A loop as long as one member runs; who does is carried in front."""
+        first = self.constants
+        flags = [*is_batched[:first], *[True] * (len(inputs) - first)]
+        test, _ = context.batch(condition, flags)
+        step, _ = context.batch(body, flags, [True] * (len(inputs) - first))
+        operands = [
+            context.front(x, has) if i >= first else x
+            for i, (x, has) in enumerate(zip(inputs, is_batched, strict=True))
+        ]
+        (runs,) = inlined(context.builder, test, operands)
+        groups = types_of(operands[:first]), [runs.type], types_of(operands[first:])
+        any_runs, (_, (running,), _) = new_region(condition.name, *groups)
+        returning(any_runs, [any_of(running)])
+        region, (constants, (running,), carry) = new_region(body.name, *groups)
+        ready = shielded(running, [*constants, *carry], flags, [condition, body])
+        found = inlined(Builder(region), step, ready)
+        after = [chosen(running, x, y) for x, y in zip(found, carry, strict=True)]
+        (still,) = inlined(Builder(region), test, [*constants, *after])
+        returning(region, [still & running], after)
+        op = While(first, self.max_steps)
+        results: Sequence[Any] = runs.emit(
+            op, [*operands[:first], runs, *operands[first:]], [any_runs, region]
+        )
+        return results[1:]
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -20,6 +20,7 @@ from irflow.errors import ShapeError
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import Shape, TensorType
 from irflow.loops.nodes import size_expr
+from irflow.ops.batch_merging import merged, parted
 from irflow.ops.constants import concrete
 from irflow.ops.matmul import accumulator, check_factors
 from irflow.scalars import find
@@ -186,6 +187,11 @@ class Windows(Op):
         places = zip(index[1:], index[rank + 1 :], self.strides, self.dilations, strict=False)
         return loads[0]([index[0], *(window_position(*place) for place in places), index[-1]])
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        return [in_one_batch(self, inputs[0])]
+
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         return Cost(0, inputs[0].nbytes + outputs[0].nbytes)
 
@@ -252,6 +258,11 @@ class OverlapAdd(Op):
 
         return context.reduce(find("add"), load.type.dtype, self.window, body)
 
+    def batch(
+        self, context: Any, inputs: Sequence[Any], is_batched: Sequence[bool]
+    ) -> Sequence[Any]:
+        return [in_one_batch(self, inputs[0])]
+
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         generator = np.random.default_rng(4)
@@ -269,6 +280,12 @@ class OverlapAdd(Op):
             sample = (line.astype(small),)
             label = np.dtype(small).name
             yield Sample(cls((6,), (3,), (1,), (1,)), sample, differentiable=(), label=label)
+
+
+def in_one_batch(op: Op, x: Any) -> Any:
+    """The result of an op of `x[B, N, …]` that takes `B * N` examples as well as `N`."""
+    (result,) = x.emit(op, [merged(x, 0)])
+    return parted(result, 0, x.shape[0], x.shape[1])
 
 
 def check_spatial_rank(name: str, operand: tuple[str, TensorType], rank: int) -> None:

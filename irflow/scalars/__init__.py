@@ -11,6 +11,7 @@
 #   integers        floor_divide fmod power left_shift right_shift
 #   bools and bits  bitwise_and bitwise_or bitwise_xor invert
 #   rarely needed   nextafter, multiply_high (random bits)
+#   complex types   real imag conjugate complex_of
 #
 # Expansions share subexpressions: who expands must give each a name, or
 # the code grows exponentially.
@@ -68,6 +69,7 @@ from irflow.scalars.comparison import (
     signbit,
     where,
 )
+from irflow.scalars.complex_parts import complex_of, conjugate, imag, real
 from irflow.scalars.elementary import (
     arccos,
     arccosh,
@@ -162,6 +164,11 @@ __all__ = [
     "not_equal",
     "signbit",
     "where",
+    # complex parts
+    "complex_of",
+    "conjugate",
+    "imag",
+    "real",
     # elementary
     "arccos",
     "arccosh",

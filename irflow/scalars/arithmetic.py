@@ -142,12 +142,13 @@ def _share(g: Any, wins: Any, x: Any, y: Any) -> Any:
 absolute: Scalar = scalar(
     "absolute",
     np.absolute,
-    "real_number",
+    "number",
+    result="real",
     grad=lambda g, x, out: g * sign(x),
     expand=lambda x: where(x > 0, x, 0 - x),
     domain=REAL,
 )
-sign: Scalar = scalar("sign", rounded(np.sign), "real_number", expand=_sign, domain=REAL, flops=2)
+sign: Scalar = scalar("sign", rounded(np.sign), "number", expand=_sign, domain=REAL, flops=2)
 # NaN wins over every number.
 maximum: Scalar = scalar(
     "maximum",
@@ -198,4 +199,4 @@ ceil: Scalar = scalar("ceil", np.ceil, "float", expand=lambda x: -floor(-x), dom
 trunc: Scalar = scalar(
     "trunc", np.trunc, "float", expand=lambda x: where(x < 0, ceil(x), floor(x)), domain=REAL
 )
-rint: Scalar = scalar("rint", np.rint, "float", expand=_rint, domain=REAL)
+rint: Scalar = scalar("rint", np.rint, "inexact", expand=_rint, domain=REAL)

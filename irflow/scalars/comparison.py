@@ -63,12 +63,12 @@ greater_equal: Scalar = scalar(
 
 signbit: Scalar = scalar("signbit", np.signbit, "float", result="bool", domain=REAL)
 isnan: Scalar = scalar(
-    "isnan", np.isnan, "float", result="bool", expand=lambda x: not_equal(x, x), domain=REAL
+    "isnan", np.isnan, "inexact", result="bool", expand=lambda x: not_equal(x, x), domain=REAL
 )
 isinf: Scalar = scalar(
     "isinf",
     np.isinf,
-    "float",
+    "inexact",
     result="bool",
     expand=lambda x: equal(x, np.inf) | equal(x, -np.inf),
     domain=REAL,
@@ -76,7 +76,7 @@ isinf: Scalar = scalar(
 isfinite: Scalar = scalar(
     "isfinite",
     np.isfinite,
-    "float",
+    "inexact",
     result="bool",
     expand=lambda x: less(x, np.inf) & less(-np.inf, x),
     domain=REAL,

@@ -2,7 +2,7 @@
 
 The expansions hold for real numbers; they are written so that no step overflows, cancels or divides
 zero by zero where the result does not. Complex numbers are supported by the rows that accept
-`"inexact"`, and only as primitives.
+`"inexact"`, and only as primitives: `decompose` leaves them alone.
 """
 
 # ruff: noqa: ARG005 -- all gradient rules have one signature, needed or not
@@ -91,7 +91,7 @@ def _numpy_power(x: Any, y: Any) -> Any:
 power: Scalar = scalar(
     "power",
     rounded(_numpy_power),
-    "real_number",
+    "number",
     grad=(
         lambda g, x, y, out: _power_by_base(g, x, y),
         lambda g, x, y, out: _power_by_exponent(g, x, out),
@@ -105,6 +105,7 @@ exp: Scalar = scalar(
 exp2: Scalar = scalar(
     "exp2",
     np.exp2,
+    "inexact",
     grad=lambda g, x, out: g * out * LN2,
     expand=lambda x: power(2, x),
     domain=REAL,
@@ -113,6 +114,7 @@ exp2: Scalar = scalar(
 expm1: Scalar = scalar(
     "expm1",
     np.expm1,
+    "inexact",
     grad=lambda g, x, out: g * (out + 1),
     expand=_expm1,
     domain=REAL,
@@ -124,6 +126,7 @@ log: Scalar = scalar(
 log2: Scalar = scalar(
     "log2",
     np.log2,
+    "inexact",
     grad=lambda g, x, out: g / (x * LN2),
     expand=lambda x: log(x) / LN2,
     domain=POSITIVE,
@@ -132,6 +135,7 @@ log2: Scalar = scalar(
 log10: Scalar = scalar(
     "log10",
     np.log10,
+    "inexact",
     grad=lambda g, x, out: g / (x * LN10),
     expand=lambda x: log(x) / LN10,
     domain=POSITIVE,
@@ -140,6 +144,7 @@ log10: Scalar = scalar(
 log1p: Scalar = scalar(
     "log1p",
     np.log1p,
+    "inexact",
     grad=lambda g, x, out: g / (1 + x),
     expand=_log1p,
     domain=((-0.75, 3.0),),
@@ -212,6 +217,7 @@ cos: Scalar = scalar(
 tan: Scalar = scalar(
     "tan",
     np.tan,
+    "inexact",
     grad=lambda g, x, out: g * (1 + out * out),
     expand=lambda x: sin(x) / cos(x),
     domain=((-1.2, 1.2),),
@@ -220,6 +226,7 @@ tan: Scalar = scalar(
 arcsin: Scalar = scalar(
     "arcsin",
     np.arcsin,
+    "inexact",
     grad=lambda g, x, out: g / sqrt((1 - x) * (1 + x)),
     expand=lambda x: arctan(x / sqrt((1 - x) * (1 + x))),
     domain=UNIT,
@@ -228,13 +235,14 @@ arcsin: Scalar = scalar(
 arccos: Scalar = scalar(
     "arccos",
     np.arccos,
+    "inexact",
     grad=lambda g, x, out: -g / sqrt((1 - x) * (1 + x)),
     expand=lambda x: 2 * arctan(sqrt((1 - x) / (1 + x))),
     domain=UNIT,
     flops=20,
 )
 arctan: Scalar = scalar(
-    "arctan", np.arctan, grad=lambda g, x, out: g / (1 + x * x), domain=REAL, flops=15
+    "arctan", np.arctan, "inexact", grad=lambda g, x, out: g / (1 + x * x), domain=REAL, flops=15
 )
 arctan2: Scalar = scalar(
     "arctan2",
@@ -289,10 +297,22 @@ def _arctanh(x: Any) -> Any:
 
 
 sinh: Scalar = scalar(
-    "sinh", np.sinh, grad=lambda g, x, out: g * cosh(x), expand=_sinh, domain=REAL, flops=20
+    "sinh",
+    np.sinh,
+    "inexact",
+    grad=lambda g, x, out: g * cosh(x),
+    expand=_sinh,
+    domain=REAL,
+    flops=20,
 )
 cosh: Scalar = scalar(
-    "cosh", np.cosh, grad=lambda g, x, out: g * sinh(x), expand=_cosh, domain=REAL, flops=20
+    "cosh",
+    np.cosh,
+    "inexact",
+    grad=lambda g, x, out: g * sinh(x),
+    expand=_cosh,
+    domain=REAL,
+    flops=20,
 )
 tanh: Scalar = scalar(
     "tanh",
@@ -306,6 +326,7 @@ tanh: Scalar = scalar(
 arcsinh: Scalar = scalar(
     "arcsinh",
     np.arcsinh,
+    "inexact",
     grad=lambda g, x, out: g / hypot(x, 1),
     expand=_arcsinh,
     domain=REAL,
@@ -314,6 +335,7 @@ arcsinh: Scalar = scalar(
 arccosh: Scalar = scalar(
     "arccosh",
     np.arccosh,
+    "inexact",
     grad=lambda g, x, out: g / sqrt((x - 1) * (x + 1)),
     expand=_arccosh,
     domain=((1.25, 4.0),),
@@ -322,6 +344,7 @@ arccosh: Scalar = scalar(
 arctanh: Scalar = scalar(
     "arctanh",
     np.arctanh,
+    "inexact",
     grad=lambda g, x, out: g / ((1 - x) * (1 + x)),
     expand=_arctanh,
     domain=UNIT,

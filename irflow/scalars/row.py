@@ -33,6 +33,7 @@ KINDS = {
     "bool": ("bool",),
     "float": ("float",),
     "inexact": ("float", "complex"),
+    "complex": ("complex",),
 }
 
 
@@ -45,7 +46,8 @@ class Scalar:
         numpy: the meaning, on arrays of equal shape and dtype; the oracle of every backend.
         arity: how many inputs.
         accepts: a key of `KINDS`: the element types of the inputs.
-        result: `"same"` (as the inputs) or `"bool"`.
+        result: `"same"` (as the inputs), `"bool"`, `"real"` (the type of the parts of complex ones)
+            or `"complex"` (the type that has parts of the inputs' type).
         gradients: one rule an input, None where the derivative is zero or undefined; an empty tuple
             for functions without any derivative.
         expand: the same function in terms of other rows, for backends that lack this one.
@@ -104,11 +106,19 @@ class Scalar:
         if first.kind not in KINDS[self.accepts]:
             hint = "convert to a float first" if self.accepts in ("float", "inexact") else None
             raise DTypeError(f"{self.name} is not defined for {first}", hint=hint)
-        return dtypes.bool_ if self.result == "bool" else first
+        return _RESULTS[self.result](first)
 
     @property
     def is_differentiable(self) -> bool:
         return any(rule is not None for rule in self.gradients)
+
+
+_RESULTS: dict[str, Callable[[DType], DType]] = {
+    "same": lambda dtype: dtype,
+    "bool": lambda dtype: dtypes.bool_,  # noqa: ARG005 -- all entries have one signature
+    "real": dtypes.to_real,
+    "complex": dtypes.to_complex,
+}
 
 
 class Operand:

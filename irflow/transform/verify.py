@@ -38,7 +38,10 @@ class Difference:
 
 
 def to_f64(graph: Graph) -> Graph:
-    """A copy of `graph` with f64 for all floats: values, constants, attributes, regions too."""
+    """A copy of `graph` with f64 for all floats: values, constants, attributes, regions too.
+
+    Complex numbers become complex128.
+    """
     result = Graph(graph.name)
     mapping: dict[Value, Value] = {}
     for value, role in zip(graph.inputs, graph.signature.inputs, strict=True):
@@ -53,7 +56,7 @@ def to_f64(graph: Graph) -> Graph:
 
 
 def _widen_type(type: TensorType) -> TensorType:
-    return type.with_dtype(dtypes.f64) if type.dtype.is_float else type
+    return type.with_dtype(dtypes.to_wide(type.dtype))
 
 
 def _widen_op(op: Op) -> Op:
@@ -68,10 +71,17 @@ def _widen_op(op: Op) -> Op:
 
 def _widen(value: Attribute) -> Attribute:
     if isinstance(value, DType):
-        return dtypes.f64 if value.is_float else value
-    if isinstance(value, DenseArray) and dtypes.from_numpy(value.array.dtype).is_float:
-        return DenseArray(value.array.astype(np.float64))
+        return dtypes.to_wide(value)
+    if isinstance(value, DenseArray):
+        wide = widened(value.array)
+        return value if wide is value.array else DenseArray(wide)
     return value
+
+
+def widened(array: np.ndarray) -> np.ndarray:
+    """Floats as f64, complex numbers as complex128, all else as it is."""
+    wide = dtypes.to_wide(dtypes.from_numpy(array.dtype))
+    return array.astype(wide.numpy, copy=False)
 
 
 def choose_sizes(graph: Graph) -> dict[str, int]:
@@ -97,6 +107,8 @@ def _draw(generator: np.random.Generator, type: TensorType, draw: int) -> np.nda
         lowest = -3 if draw == 0 and dtype.kind == "int" else 0
         return np.asarray(generator.integers(lowest, 5, shape)).astype(dtype.numpy)
     values = generator.normal(size=shape) if draw == 0 else generator.uniform(0.5, 1.5, shape)
+    if dtype.kind == "complex":
+        values = values + 1j * generator.normal(size=shape)
     return np.asarray(values).astype(dtype.numpy)
 
 
@@ -131,7 +143,7 @@ class Oracle:
     def _case(self, graph: Graph, draw: int) -> _Case:
         inputs = draw_inputs(graph, self._sizes, draw)
         results = evaluate(graph, inputs, self._sizes)
-        wide = [x.astype(np.float64) if dtypes.from_numpy(x.dtype).is_float else x for x in inputs]
+        wide = [widened(x) for x in inputs]
         return _Case(inputs, results, evaluate(to_f64(graph), wide, self._sizes))
 
     def difference(self, graph: Graph) -> Difference | None:
@@ -173,6 +185,10 @@ def wrong_elements(
     before: np.ndarray, exact: np.ndarray, after: np.ndarray, epsilon: float
 ) -> np.ndarray:
     """Where `after` may not stand for `before`, given the result in f64."""
+    if np.iscomplexobj(before):
+        is_wrong = wrong_elements(before.real, exact.real, after.real, epsilon)
+        is_wrong |= wrong_elements(before.imag, exact.imag, after.imag, epsilon)
+        return is_wrong
     if not dtypes.from_numpy(before.dtype).is_float:
         return np.asarray((after != before) & (after != exact))
     with np.errstate(all="ignore"):

@@ -694,6 +694,16 @@ def test_solve_refuses_what_it_cannot_find(size: Size) -> None:
     assert e.value.facts == (("x", "axis 0", f"{size} = 6"),)
 
 
+def test_solve_takes_what_it_cannot_find_from_the_values_given() -> None:
+    assert solve([("x", (n * m,), (6,))], {"n": 2, "z": 7}) == {"n": 2, "m": 3}
+    assert solve([("x", (n, n * m), (2, 6))], {"n": 5, "m": 5}) == {"n": 2, "m": 3}
+    assert solve([("x", (n * z,), (0,))], {"n": 5, "z": 0}) == {"n": 5, "z": 0}
+    with pytest.raises(UndecidableSizeError):
+        solve([("x", (n * m,), (6,))], {"z": 3})
+    with pytest.raises(ShapeError):
+        solve([("x", (n * m,), (6,))], {"n": 4})
+
+
 def test_solve_needs_every_symbol() -> None:
     with pytest.raises(UndecidableSizeError, match="size n cannot be found"):
         solve([("x", (z, z * n), (0, 0))])

@@ -58,6 +58,9 @@ def test_nearest_of_nothing():
     ("cls", "builtin"),
     [
         ("ShapeError", ValueError),
+        ("DataError", RuntimeError),
+        ("ExportError", BufferError),
+        ("UnknownLengthError", TypeError),
         ("DTypeError", TypeError),
         ("UndecidableSizeError", ValueError),
         ("ConcretizationError", TypeError),

@@ -144,7 +144,7 @@ def test_a_symbolic_shape() -> None:
     [
         (TensorType(dtypes.i32, (2,)), DTypeError),
         (TensorType(dtypes.u32, (3,)), ShapeError),
-        (TensorType(dtypes.u32, (1, 2)), ShapeError),
+        (TensorType(dtypes.u32, ()), ShapeError),
     ],
 )
 def test_keys_of_another_type(key: TensorType, error: type[Exception]) -> None:
@@ -152,6 +152,12 @@ def test_keys_of_another_type(key: TensorType, error: type[Exception]) -> None:
         infer_types(RandomBits((4,)), [key, TensorType(dtypes.u32, (2,))])
     with pytest.raises(error, match=r"the counter is u32\[2\]"):
         infer_types(RandomBits((4,)), [TensorType(dtypes.u32, (2,)), key])
+
+
+def test_keys_and_counters_of_different_batches() -> None:
+    keys, counter = TensorType(dtypes.u32, (3, 2)), TensorType(dtypes.u32, (2,))
+    with pytest.raises(ShapeError, match="keys and counters are of different batches"):
+        infer_types(RandomBits((4,)), [keys, counter])
 
 
 # -------------------------------------------------------------------------------------------- keys

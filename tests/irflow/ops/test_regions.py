@@ -9,6 +9,7 @@ import pytest
 
 from irflow import dims, dtypes
 from irflow.autodiff import jvp_graph, vjp_graph
+from irflow.compiler import compile_graph
 from irflow.dims import Size
 from irflow.errors import GradientError, ShapeError
 from irflow.ir.builder import Builder
@@ -16,6 +17,8 @@ from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph, Value
 from irflow.ir.op import Op, infer_types
 from irflow.ir.types import TensorType
+from irflow.ops.broadcast import Reshape
+from irflow.ops.custom_jvp import CustomJvp
 from irflow.ops.operand import Handle
 from irflow.ops.regions import (
     Call,
@@ -50,6 +53,18 @@ def sine_of(size: Size) -> Graph:
 
 def values(handles: Sequence[Handle]) -> list[Value]:
     return [handle.value for handle in handles]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_a_region_may_show_only_the_product_of_two_sizes(backend: str) -> None:
+    graph, (x,) = region("outer", f32(N, M))
+    row = x.emit(Reshape((N * M,)), [x])[0]
+    inner, (y,) = region("inner", row.type)
+    inner.set_outputs(values(y.emit(Reshape((M, N)), [y])))
+    graph.set_outputs(values(row.emit(Call("turn"), [row], [inner])))
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for results in (evaluate(graph, [array]), compile_graph(graph, backend)([array])):
+        np.testing.assert_array_equal(results[0], array.reshape(3, 2))
 
 
 # ------------------------------------------------------------------------------------ stop_gradient
@@ -207,3 +222,21 @@ def exchanged(forward: Graph) -> Graph:
     first, second, *rest = result.outputs
     result.set_outputs([second, first, *rest])
     return result
+
+
+# --------------------------------------------------------------------------------------- custom_jvp
+
+
+def test_a_rule_that_does_not_fit_its_function() -> None:
+    primal, (x, i) = region("primal", f32(3), TensorType(dtypes.i64, (3,)))
+    primal.set_outputs(values([x * x, i]))
+    rule, (x, i, t) = region("rule", *primal.input_types, f32(3))
+    rule.set_outputs(values([x * x, i, x * t * 2]))
+    assert infer_types(CustomJvp(), primal.input_types, [primal, rule]) == primal.output_types
+    with pytest.raises(ShapeError, match="results of the rule have other types"):
+        infer_types(CustomJvp(), primal.input_types, [primal, exchanged(rule)])
+    rule.set_outputs(values([x * x, i]))
+    with pytest.raises(ShapeError, match="2 results of the rule, not 3"):
+        infer_types(CustomJvp(), primal.input_types, [primal, rule])
+    with pytest.raises(ShapeError, match="a region with 2 inputs is given 3 operands"):
+        infer_types(CustomJvp(), primal.input_types, [primal, primal])

@@ -13,12 +13,17 @@ from irflow.errors import DTypeError, IrflowError, ShapeError, UndecidableSizeEr
 from irflow.ir.op import Op
 from irflow.ir.types import TensorType
 from irflow.ops import (
+    QR,
+    SVD,
     ArgReduce,
     Concatenate,
     DynamicSlice,
     DynamicUpdateSlice,
+    Eigh,
+    Fourier,
     Gather,
     Pad,
+    PseudoInverse,
     Reverse,
     Scatter,
     Slice,
@@ -320,11 +325,11 @@ CASES = [
     ),
     (
         "scatter-kind",
-        Scatter("max"),
+        Scatter("most"),
         [f32(4), i64(2, 1), f32(2)],
         UsageError,
         """
-        scatter: kind is one of add, set, not 'max'
+        scatter: kind is one of add, set, multiply, min, max, not 'most'
         """,
     ),
     (
@@ -366,7 +371,7 @@ CASES = [
         [TensorType(dtypes.bool_, (4,)), i64(2, 1), TensorType(dtypes.bool_, (2,))],
         DTypeError,
         """
-        scatter: bools cannot be added
+        scatter: add is not defined for bool
           operand  bool[4]  bool
         """,
     ),
@@ -493,6 +498,77 @@ CASES = [
         DTypeError,
         """
         arg_reduce: complex64 has no order
+        """,
+    ),
+    (
+        "qr-integers",
+        QR(),
+        [i64(3, 3)],
+        DTypeError,
+        """
+        qr: matrices of floats, not of i64
+          hint: convert them first
+        """,
+    ),
+    (
+        "svd-vector",
+        SVD(),
+        [f32(3)],
+        ShapeError,
+        """
+        svd: a matrix has two axes
+          operand  f32[3]  rank 1
+        """,
+    ),
+    (
+        "eigh-square",
+        Eigh(),
+        [f32(3, 4)],
+        ShapeError,
+        """
+        eigh: the matrix is not square
+          operand  f32[3, 4]  3 rows  4 columns
+        """,
+    ),
+    (
+        "pinv-tolerance",
+        PseudoInverse(),
+        [f32(2, 3, 4), f32(3)],
+        ShapeError,
+        """
+        pinv: the tolerance does not fit the batch
+          expected  f32[2]  axis 0 = 2
+          actual    f32[3]  axis 0 = 3
+        """,
+    ),
+    (
+        "fourier-real",
+        Fourier("fft", (0,)),
+        [f32(4)],
+        DTypeError,
+        """
+        fft: the operand has another element type
+          operand  f32[4]
+          wanted   complex64, complex128
+        """,
+    ),
+    (
+        "fourier-axes",
+        Fourier("rfft", (1,)),
+        [f32(4)],
+        ShapeError,
+        """
+        rfft: axes (1,) of f32[4]
+        """,
+    ),
+    (
+        "fourier-empty",
+        Fourier("rfft", (0,)),
+        [f32(0)],
+        ShapeError,
+        """
+        rfft: a transform of no points
+          operand  f32[0]
         """,
     ),
 ]

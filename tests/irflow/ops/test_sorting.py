@@ -83,5 +83,7 @@ def test_what_has_no_order_or_too_few_elements_is_refused() -> None:
         graph_of(TopK(4), [row])
     with pytest.raises(UndecidableSizeError, match="n >= 2"):
         graph_of(TopK(2), [row.with_shape((dims.symbol("n"),))])
-    with pytest.raises(ShapeError, match="one axis"):
-        graph_of(SearchSorted(), [row, row])
+    with pytest.raises(ShapeError, match="the sequence has no axis"):
+        graph_of(SearchSorted(), [row.with_shape(()), row])
+    with pytest.raises(ShapeError, match="batches of different sizes"):
+        graph_of(SearchSorted(), [row, row.with_shape((3,))])

@@ -103,7 +103,7 @@ def test_levels_parse_and_print(level: int) -> None:
 
 def test_slots_and_the_passes_of_a_backend() -> None:
     text = level_pipeline(1, {"early": "first", "late": "last,then"}, "fuse")
-    assert text == "inline,first,canonicalize,fold,cse,dce,last,then,fuse"
+    assert text == "inline,first,canonicalize,fold,cse,dce,hoist,last,then,fuse"
     assert level_pipeline(0, backend="fuse") == "inline,fuse"
 
 
