@@ -7,11 +7,12 @@ from typing import Any
 
 from irflow import dtypes, ops
 from irflow.control.closing import Leaves, Region, current, trace, union, updated
-from irflow.control.messages import name_of
+from irflow.control.messages import check_functions, difference, name_of, scalar
+from irflow.control.plain import is_plain, run_plainly
 from irflow.dtypes import DType
 from irflow.errors import DTypeError, ShapeError, TreeError, UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import Tensor, apply, as_tensor
+from irflow.frontend.tensor import Tensor, apply
 from irflow.frontend.tracing import TracedFunction
 
 Function = Callable[..., Any]
@@ -36,10 +37,17 @@ def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any) -> 
     >>> float(cond(True, lambda x: x + 1, lambda x: x * 10, 2.0))
     3.0
     """
-    tensor = as_tensor(pred)
+    check_functions("cond", true_fun=true_fun, false_fun=false_fun)
+    tensor = scalar("cond", "the predicate", "pred", pred)
     if tensor.shape:
-        raise ShapeError("cond: the predicate is no scalar", facts=[("pred", tensor.type)])
+        raise ShapeError(
+            "cond: the predicate is no scalar",
+            facts=[("pred", tensor.type)],
+            hint="reduce it, for example with inp.any; inp.where chooses element by element",
+        )
     truth = tensor if tensor.dtype is dtypes.bool_ else tensor != 0
+    if is_plain():
+        return run_plainly(true_fun if bool(truth) else false_fun, operands)
     index = ops.convert(truth, dtypes.i64)
     return _choose("cond", index, (false_fun, true_fun), operands, ("false_fun", "true_fun"))
 
@@ -67,12 +75,15 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
     functions = tuple(branches)
     if not functions:
         raise UsageError("switch: there is no branch")
-    tensor = as_tensor(index)
+    names = tuple(f"branches[{i}]" for i in range(len(functions)))
+    check_functions("switch", **dict(zip(names, functions, strict=True)))
+    tensor = scalar("switch", "the index", "index", index)
     if tensor.shape:
         raise ShapeError("switch: the index is no scalar", facts=[("index", tensor.type)])
     if not tensor.dtype.is_integer:
         raise DTypeError("switch: the index is no integer", facts=[("index", tensor.type)])
-    names = tuple(f"branches[{i}]" for i in range(len(functions)))
+    if is_plain():
+        return run_plainly(functions[min(max(int(tensor), 0), len(functions) - 1)], operands)
     return _choose("switch", ops.convert(tensor, dtypes.i64), functions, operands, names)
 
 
@@ -109,13 +120,12 @@ def _common_types(
     first = traced[0]
     for function, label in zip(traced[1:], labels[1:], strict=True):
         if function.structure != first.structure:
-            raise TreeError(
-                f"{name}: the branches return different structures",
-                facts=[
-                    (labels[0], first.structure.describe()),
-                    (label, function.structure.describe()),
-                ],
-            )
+            where, one, other = difference(first.structure, function.structure, "result")
+            facts = [
+                (labels[0], first.structure.describe(), f"{where} is {one}"),
+                (label, function.structure.describe(), f"{where} is {other}"),
+            ]
+            raise TreeError(f"{name}: the branches return different structures", facts=facts)
     paths = first.structure.paths("result")
     return [_common_type(name, traced, labels, i, path) for i, path in enumerate(paths)]
 

@@ -63,17 +63,17 @@ def settle(name: str, leaves: Leaves, trace: Trace, is_pair: bool = False) -> Ca
         if returned != leaves.structure:
             raise structure_error(name, leaves.structure, returned)
         outputs = [value.type for value in body.graph.outputs[: len(arguments)]]
-        wider = [_wider(*row) for row in zip(arguments, outputs, body.weak, strict=False)]
+        wider = [widened(*row) for row in zip(arguments, outputs, body.weak, strict=False)]
         if wider == arguments:
             break
         arguments = wider
-    _check(name, arguments, outputs, body.weak)
+    check_types(name, arguments, outputs, body.weak)
     pairs = zip(leaves.tensors, arguments, strict=True)
     tensors = [ops.convert(tensor, argument.type.dtype) for tensor, argument in pairs]
     return Carry(body, tensors, arguments)
 
 
-def _wider(argument: Argument, result: TensorType, weak: bool) -> Argument:
+def widened(argument: Argument, result: TensorType, weak: bool) -> Argument:
     """The type of a carry of weak type, given what the body makes of it."""
     given = argument.type
     if not argument.weak or given.shape != result.shape:
@@ -82,9 +82,10 @@ def _wider(argument: Argument, result: TensorType, weak: bool) -> Argument:
     return replace(argument, type=given.with_dtype(dtype), weak=is_weak)
 
 
-def _check(
+def check_types(
     name: str, arguments: Sequence[Argument], outputs: Sequence[TensorType], weak: Sequence[bool]
 ) -> None:
+    """ShapeError or DTypeError unless a carry comes out in the types in which it goes in."""
     rows = zip(arguments, outputs, weak, strict=False)
     wrong = [
         (a.hint, a.type, a.weak, type, is_weak)

@@ -8,7 +8,8 @@ from typing import Any
 
 from irflow import ops, tree
 from irflow.control.closing import Region, current, trace, union, updated
-from irflow.control.messages import name_of
+from irflow.control.messages import check_functions, name_of
+from irflow.control.plain import is_plain
 from irflow.frontend.boundary import public
 from irflow.frontend.tensor import apply, as_tensor, strong
 from irflow.frontend.tracing import Argument, current_trace
@@ -23,11 +24,12 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> float(checkpoint(lambda x: x * x)(3.0))
     9.0
     """
+    check_functions("checkpoint", function=function)
 
     @functools.wraps(function)
     @public
     def call(*args: Any, **kwargs: Any) -> Any:
-        if current_trace() is None:
+        if current_trace() is None or is_plain():
             return function(*args, **kwargs)
         return _Call(function, args, kwargs).result()
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from irflow import dtypes, ops, tree
+from irflow import ops, tree
 from irflow.control.carrying import settle
 from irflow.control.closing import Leaves, Region, current, parted, trace
-from irflow.control.messages import name_of, structure_error
+from irflow.control.messages import check_condition, check_functions, name_of, structure_error
+from irflow.control.plain import is_plain, run_while_plainly
 from irflow.control.scanning import run_scan
 from irflow.errors import DTypeError, ShapeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.promotion import promote_all
 from irflow.frontend.tensor import Tensor, apply, as_tensor
-from irflow.frontend.tracing import TracedFunction
 
 
 @public
@@ -47,6 +47,7 @@ def while_loop(
     >>> int(while_loop(lambda x: x < 100, lambda x: x * 2, 3))
     192
     """
+    check_functions("while_loop", cond_fun=cond_fun, body_fun=body_fun)
     if max_steps is not None and max_steps < 0:
         raise UsageError(f"while_loop: max_steps is {max_steps}, less than 0")
     leaves = Leaves.of("while_loop", init_val, "carry")
@@ -61,6 +62,8 @@ def _run_while(
     leaves: Leaves,
     max_steps: int | None,
 ) -> list[Tensor]:
+    if is_plain():
+        return run_while_plainly(name, cond_fun, body_fun, leaves, max_steps)
     structures = [leaves.structure]
     carry = settle(
         name,
@@ -68,7 +71,13 @@ def _run_while(
         lambda arguments: trace(body_fun, arguments, structures, name_of(body_fun, "body")),
     )
     test = trace(cond_fun, carry.arguments, structures, name_of(cond_fun, "condition"))
-    _check_condition(name, test)
+    if test.updates:
+        raise UsageError(
+            f"{name}: the condition assigns a variable",
+            facts=[("variable", test.updates[0].name)],
+            hint="assign it in the body",
+        )
+    check_condition(name, test.structure, test.graph.output_types)
     kept, assigned = parted([test, carry.body])
     captures = [*kept, *assigned]
     condition, body = Region(test, captures), Region(carry.body, captures)
@@ -83,32 +92,15 @@ def _run_while(
     return carry.finished(results[len(assigned) :])
 
 
-def _check_condition(name: str, test: TracedFunction) -> None:
-    if test.updates:
-        raise UsageError(
-            f"{name}: the condition assigns a variable",
-            facts=[("variable", test.updates[0].name)],
-            hint="assign it in the body",
-        )
-    if test.structure is not tree.LEAF:
-        raise DTypeError(
-            f"{name}: the condition is no bool scalar",
-            facts=[("returned", test.structure.describe())],
-        )
-    type = test.graph.outputs[0].type
-    if type.shape:
-        raise ShapeError(
-            f"{name}: the condition is no scalar",
-            facts=[("returned", type)],
-            hint="reduce it, for example with inp.any or inp.all",
-        )
-    if type.dtype is not dtypes.bool_:
-        hint = "compare with a number, for example carry != 0"
-        raise DTypeError(f"{name}: the condition is no bool", facts=[("returned", type)], hint=hint)
-
-
 @public
-def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+def fori_loop(
+    lower: Any,
+    upper: Any,
+    body_fun: Callable[[Any, Any], Any],
+    init_val: Any,
+    *,
+    unroll: int | bool = 1,
+) -> Any:
     """`for i in range(lower, upper): carry = body_fun(i, carry)`; the last carry.
 
     With Python ints as bounds it is a `scan`, whose gradient keeps what each step needs; else a
@@ -119,14 +111,18 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         upper: an integer.
         body_fun: takes `i` and the carry, returns one of the same structure, shapes and types.
         init_val: tensors in any nesting. A Python number takes the type that the body gives it.
+        unroll: so many steps stand one after another in each turn of the loop; True for all of
+            them. Other than 1 only where the bounds are Python ints.
 
     Raises:
         TreeError, ShapeError, DTypeError: the body changes structure, shape or type of the carry,
             or a bound is no integer scalar.
+        UsageError: `unroll` is less than 1, or a bound is not known where it is not 1.
 
     >>> int(fori_loop(0, 5, lambda i, total: total + i, 0))
     10
     """
+    check_functions("fori_loop", body_fun=body_fun)
     leaves = Leaves.of("fori_loop", init_val, "carry")
 
     def advance(carry: Any) -> Any:
@@ -144,8 +140,14 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         def step(carry: Any, _: None) -> Any:
             return advance(carry), None
 
-        results, _ = run_scan("fori_loop", step, counted, Leaves([], tree.NONE, []), length, False)
+        nothing = Leaves([], tree.NONE, [])
+        results, _ = run_scan("fori_loop", step, counted, nothing, length, False, unroll)
     else:
+        if unroll is not False and unroll != 1:
+            raise UsageError(
+                "fori_loop: unroll needs bounds that are Python ints",
+                facts=[("lower", type(lower).__name__), ("upper", type(upper).__name__)],
+            )
         first, end = _bounds(lower, upper)
         counted = _with_counter(leaves, first)
         results = _run_while(

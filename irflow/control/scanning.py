@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from irflow import dims, ops, tree
+import numpy as np
+
+from irflow import dims, ops
 from irflow.control.carrying import settle
 from irflow.control.closing import Leaves, Region, current, parted, trace
-from irflow.control.messages import name_of
-from irflow.dims import Size
-from irflow.errors import ShapeError, TreeError, UsageError
+from irflow.control.messages import check_functions, name_of, pair_error
+from irflow.control.plain import is_plain, run_scan_plainly
+from irflow.control.unrolling import copies_of, run_steps
+from irflow.dims import Dim, Size
+from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import Tensor, apply
+from irflow.frontend.tensor import Tensor
 from irflow.frontend.tracing import Argument, TracedFunction
 
 
@@ -23,6 +27,7 @@ def scan(
     xs: Any = None,
     length: Size | None = None,
     reverse: bool = False,
+    unroll: int | bool = 1,
 ) -> Any:
     """Loop over the leading axis of sequences: `carry, ys[i] = f(carry, xs[i])` for all `i`.
 
@@ -34,12 +39,14 @@ def scan(
         xs: tensors in any nesting, all with the same leading axis; None for no sequences.
         length: the number of steps, needed without sequences.
         reverse: take the steps from the last to the first; slices and outputs keep their places.
+        unroll: so many steps stand one after another in each turn of the loop: more code, fewer
+            turns, the same results. True for all of them. Not where `length` is symbolic.
 
     Returns:
         The last carry, and the outputs, stacked along a new leading axis.
 
     Raises:
-        UsageError: neither sequences nor a length are given.
+        UsageError: neither sequences nor a length are given, or `unroll` is less than 1.
         ShapeError: leading axes differ.
         TreeError, ShapeError, DTypeError: the body changes structure, shape or type of the carry.
 
@@ -48,13 +55,14 @@ def scan(
     >>> int(total), partial.tolist()
     (6, [0, 1, 3, 6])
     """
+    check_functions("scan", f=f)
     carry, sequences = Leaves.of("scan", init, "carry"), Leaves.of("scan", xs, "xs")
     steps = _length(sequences, length)
-    results, outputs = run_scan("scan", f, carry, sequences, steps, reverse)
+    results, outputs = run_scan("scan", f, carry, sequences, steps, reverse, unroll)
     return carry.structure.unflatten(results), outputs
 
 
-def _length(sequences: Leaves, length: Size | None) -> Size:
+def _length(sequences: Leaves, length: object) -> Size:
     """The number of steps, on which all sequences agree."""
     rows = list(zip(sequences.paths, sequences.tensors, strict=True))
     for path, tensor in rows:
@@ -64,6 +72,15 @@ def _length(sequences: Leaves, length: Size | None) -> Size:
         if not rows:
             raise UsageError("scan: without sequences it needs length=")
         length = rows[0][1].shape[0]
+    if not isinstance(length, (int, np.integer, Dim)) or isinstance(length, bool):
+        raise UsageError(
+            "scan: length is no int",
+            facts=[("length", type(length).__name__)],
+            hint="a number of steps that is a tensor needs fori_loop or while_loop",
+        )
+    length = length if isinstance(length, Dim) else int(length)
+    if isinstance(length, int) and length < 0:
+        raise UsageError(f"scan: length is {length}, less than 0")
     if any(not dims.decide_equal(tensor.shape[0], length) for _, tensor in rows):
         facts = [(path, str(t.type), f"axis 0 = {t.shape[0]}") for path, t in rows]
         raise ShapeError("scan: leading axes differ", facts=[*facts, ("length", length)])
@@ -77,8 +94,12 @@ def run_scan(
     sequences: Leaves,
     length: Size,
     reverse: bool,
+    unroll: int | bool,
 ) -> tuple[list[Tensor], Any]:
     """The leaves of the last carry, and the outputs; `name` is for messages."""
+    copies = copies_of(name, unroll, length)
+    if is_plain() and isinstance(length, int) and length:
+        return run_scan_plainly(name, function, leaves, sequences, length, reverse)
     slices = [
         Argument(t.type.with_shape(t.shape[1:]), path.replace("xs", "x", 1), t.is_weak)
         for path, t in zip(sequences.paths, sequences.tensors, strict=True)
@@ -87,7 +108,8 @@ def run_scan(
 
     def trace_body(arguments: list[Argument]) -> TracedFunction:
         body = trace(function, [*arguments, *slices], structures, name_of(function, "body"))
-        _check_pair(name, body.structure)
+        if body.structure.kind != "tuple" or len(body.structure.children) != 2:
+            raise pair_error(name, body.structure)
         return body
 
     carry = settle(name, leaves, trace_body, is_pair=True)
@@ -99,7 +121,7 @@ def run_scan(
     carries = len(assigned) + len(leaves.tensors)
     op = ops.Scan(length, len(kept), carries, reverse)
     operands = [*current(captures), *carry.tensors, *sequences.tensors]
-    results = apply(op, operands, [body])
+    results = run_steps(op, body, operands, copies)
     for variable, value in zip(assigned, results, strict=False):
         variable.assign(value)
     weak = carry.body.weak[len(leaves.tensors) :]
@@ -109,12 +131,3 @@ def run_scan(
     ]
     finished = carry.finished(results[len(assigned) : carries])
     return finished, carry.body.structure.children[1].unflatten(outputs)
-
-
-def _check_pair(name: str, structure: tree.Structure) -> None:
-    if structure.kind != "tuple" or len(structure.children) != 2:
-        raise TreeError(
-            f"{name}: the body returns a pair of the carry and the outputs",
-            facts=[("returned", structure.describe())],
-            hint="return (carry, None) if a step has no outputs",
-        )

@@ -1,10 +1,15 @@
 """What users write programs with: tensors, `jit`, derivatives and variables."""
 
-from irflow.frontend.custom import custom_vjp
-from irflow.frontend.derivatives import grad, jvp, stop_gradient, value_and_grad, vjp
+from irflow.frontend.batching import vmap
+from irflow.frontend.conversion import asarray, from_dlpack
+from irflow.frontend.custom_gradient import custom_vjp
+from irflow.frontend.custom_tangent import custom_jvp
+from irflow.frontend.derivatives import grad, stop_gradient, value_and_grad, vjp
+from irflow.frontend.forward_mode import jvp, linearize
+from irflow.frontend.jacobians import hessian, jacfwd, jacrev
 from irflow.frontend.jit import JitFunction, disable_jit, jit
 from irflow.frontend.stages import Compiled, Lowered, Traced
-from irflow.frontend.tensor import Tensor, as_tensor, asarray
+from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.variable import Variable
 
 __all__ = [
@@ -16,12 +21,19 @@ __all__ = [
     "Variable",
     "as_tensor",
     "asarray",
+    "custom_jvp",
     "custom_vjp",
     "disable_jit",
+    "from_dlpack",
     "grad",
+    "hessian",
+    "jacfwd",
+    "jacrev",
     "jit",
     "jvp",
+    "linearize",
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

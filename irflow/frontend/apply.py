@@ -9,7 +9,7 @@ from irflow import ops, tree
 from irflow.errors import TreeError
 from irflow.frontend import eager
 from irflow.frontend.tensor import Tensor, apply, as_tensor
-from irflow.frontend.tracing import Argument, TracedFunction, current_trace, tracing
+from irflow.frontend.tracing import Argument, Trace, TracedFunction, current_trace, tracing
 from irflow.frontend.variable import Variable
 from irflow.ir import OutputRole
 from irflow.ir.graph import Graph
@@ -21,6 +21,7 @@ def trace_function(
     name: str,
     *,
     is_compiled: bool = False,
+    kind: type[Trace] = Trace,
 ) -> TracedFunction:
     """Trace `function`, which takes the list of its argument leaves as tensors.
 
@@ -29,11 +30,12 @@ def trace_function(
         arguments: one description a leaf.
         name: of the graph, and for messages.
         is_compiled: whether the graph outlives the call, so that no branch may depend on data.
+        kind: the class of the trace, which has a hint for such a branch.
 
     Raises:
         TreeError: a result is not a tensor, an array or a number.
     """
-    with tracing(name, is_compiled=is_compiled) as trace:
+    with tracing(name, is_compiled=is_compiled, kind=kind) as trace:
         inputs = [
             Tensor.traced(trace, trace.add_input(a.type, a.hint, a.source), weak=a.weak)
             for a in arguments

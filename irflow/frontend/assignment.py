@@ -13,13 +13,16 @@ from irflow.frontend.indexing import get_item
 from irflow.frontend.promotion import broadcast_shapes
 from irflow.frontend.tracing import current_trace
 from irflow.ops.operand import GraphOperand
+from irflow.ops.scatter_kinds import row_of
 from irflow.scalars import find
 
 if TYPE_CHECKING:
     from irflow.frontend.tensor import Tensor
 
 
-def set_item(x: Tensor, key: Sequence[Any], value: Tensor) -> Tensor:
+def set_item(
+    x: Tensor, key: Sequence[Any], value: Tensor, kind: str = "set", outside: str = "clip"
+) -> Tensor:
     """A copy of `x` with `value` written where NumPy's `x[key] = value` writes it.
 
     Of several values for one element the last remains. A position that is known only when the
@@ -29,6 +32,8 @@ def set_item(x: Tensor, key: Sequence[Any], value: Tensor) -> Tensor:
         x: any tensor.
         key: the parts of the index; those that are arrays as tensors.
         value: what to write; it broadcasts to the shape of `x[key]` and takes the type of `x`.
+        kind: how `scatter` joins the value to what is there.
+        outside: `"drop"` leaves out values for positions outside of `x`.
 
     Raises:
         ShapeError: the key does not fit `x`, or the value not `x[key]`.
@@ -36,8 +41,10 @@ def set_item(x: Tensor, key: Sequence[Any], value: Tensor) -> Tensor:
     ready = ops.convert(value, x.dtype)
     if value.ndim == 0 and len(key) == 1 and _is_mask_of(key[0], x):
         mask = ops.reshape(key[0], key[0].shape + (1,) * (x.ndim - key[0].ndim))
-        return cast("Tensor", find("where")(ops.broadcast_to(mask, x.shape), ready, x))
-    places = _places(x, key)
+        row = row_of(kind)
+        joined = row(x, ops.broadcast_to(ready, x.shape)) if row else ready
+        return cast("Tensor", find("where")(ops.broadcast_to(mask, x.shape), joined, x))
+    places = _places(x, key, outside)
     updates = _without_leading_ones(ready, places.ndim)
     if broadcast_shapes("x[key] = value", [places.type, updates.type]) != places.shape:
         raise ShapeError(
@@ -47,7 +54,7 @@ def set_item(x: Tensor, key: Sequence[Any], value: Tensor) -> Tensor:
     updates = ops.broadcast_to(updates, places.shape)
     flat = ops.reshape(x, (x.size,))
     index = ops.expand_dims(places, -1)
-    return cast("Tensor", ops.reshape(ops.scatter(flat, index, updates, "set"), x.shape))
+    return cast("Tensor", ops.reshape(ops.scatter(flat, index, updates, kind), x.shape))
 
 
 def _is_mask_of(part: Any, x: Tensor) -> bool:
@@ -64,12 +71,17 @@ def _without_leading_ones(value: Tensor, rank: int) -> Tensor:
     return cast("Tensor", ops.reshape(value, value.shape[extra:]))
 
 
-def _places(x: Tensor, key: Sequence[Any]) -> Tensor:
-    """The positions in the flattened `x` of the elements of `x[key]`, in its shape."""
+def _places(x: Tensor, key: Sequence[Any], outside: str) -> Tensor:
+    """The positions in the flattened `x` of the elements of `x[key]`, in its shape.
+
+    With `outside="drop"`, -1 stands for an element outside of `x`.
+    """
     if current_trace() is None:
         return x.constant(_known_places(x, key))
     numbers = ops.reshape(ops.iota(x, (x.size,)), x.shape)
-    return get_item(cast("Tensor", numbers), key)
+    if outside == "clip":
+        return get_item(cast("Tensor", numbers), key)
+    return cast("Tensor", get_item(cast("Tensor", numbers + 1), key, outside) - 1)
 
 
 def _known_places(x: Tensor, key: Sequence[Any]) -> np.ndarray:

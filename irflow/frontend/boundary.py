@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from irflow.errors import IrflowError
+from irflow.errors import AxisError, IrflowError
 from irflow.location import innermost, is_internal, raised_at, user_location, user_traceback
 
 P = ParamSpec("P")
@@ -23,6 +23,8 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     A tensor that a function hands back as it came is returned as another handle, for `x[i] = v`
     changes a handle: after `y = np.floor(x)` it must not change both.
     """
+    # Functions of the namespace call each other; what runs the user's functions does not count.
+    is_in_namespace = function.__module__.startswith("irflow.numpy.")
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -32,14 +34,23 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
                 return result.__irflow_alias__()  # type: ignore[no-any-return]
             return result
         except Exception as error:
-            if isinstance(error, IrflowError):
-                error.at(raised_at(error.__traceback__) or user_location())
-            if _is_shortened(error):
-                # A bare `raise` adds no entry for this frame to what is set here.
-                error.__traceback__ = user_traceback(error.__traceback__)
+            if isinstance(error, AxisError) and (not error.function or is_in_namespace):
+                error.name(function.__name__)
+            shorten(error)
             raise
 
     return call
+
+
+def shorten(error: Exception) -> None:
+    """Attach the user's line to an error of ours, and take our frames out of the traceback.
+
+    A bare `raise` adds no entry for its frame to what is set here.
+    """
+    if isinstance(error, IrflowError):
+        error.at(raised_at(error.__traceback__) or user_location())
+    if _is_shortened(error):
+        error.__traceback__ = user_traceback(error.__traceback__)
 
 
 def _is_shortened(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +16,30 @@ from irflow.ir import Op, TensorType
 from irflow.ir.builder import Builder
 from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph
+from irflow.ir.op import infer_types
+from irflow.ir.op import run_op as run_meaning
 from irflow.ir.types import type_of
+
+if TYPE_CHECKING:
+    from irflow.frontend.tensor import Tensor
 
 
 def is_compiled() -> bool:
     """Whether eager calls are compiled instead of run by NumPy."""
     return os.environ.get("IRFLOW_EAGER") == "jit"
+
+
+def apply(
+    op: Op, operands: Sequence[Tensor], regions: Sequence[Graph] = ()
+) -> list[tuple[np.ndarray, TensorType | None]]:
+    """The results of an op on concrete tensors, with their types where these are known."""
+    arrays = [operand.data for operand in operands]
+    if regions:
+        return [(array, None) for array in run_op(op, arrays, regions)]
+    types = infer_types(op, [operand.type for operand in operands])
+    if is_compiled():
+        return [(array, None) for array in run_op(op, arrays, regions)]
+    return list(zip(run_meaning(op, arrays), types, strict=True))
 
 
 def run_op(op: Op, arrays: Sequence[np.ndarray], regions: Sequence[Graph]) -> list[np.ndarray]:

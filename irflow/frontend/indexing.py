@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from irflow.frontend.tensor import Tensor
 
 
-def get_item(x: Tensor, key: Sequence[Any]) -> Tensor:
+def get_item(x: Tensor, key: Sequence[Any], outside: str = "clip") -> Tensor:
     """NumPy's indexing.
 
     Args:
         x: any tensor.
         key: the parts of the index; those that are arrays as tensors.
+        outside: what a position outside gives that is known only when the graph runs: the nearest
+            element, or with `"drop"` 0.
 
     Raises:
         ShapeError: too many indices, an integer that is out of range, a mask of another shape.
@@ -31,7 +33,7 @@ def get_item(x: Tensor, key: Sequence[Any]) -> Tensor:
     """
     parts = _complete(key, x)
     if any(_is_gathered(part) for part in parts):
-        return _advanced(x, parts)
+        return _advanced(x, parts, outside)
     return _basic(x, [part for part in parts if part is not Ellipsis])
 
 
@@ -175,7 +177,7 @@ def _symbolic_bound(bound: Any, size: Size, default: Size) -> Size:
 # ----------------------------------------------------------------------------- arrays of positions
 
 
-def _advanced(x: Tensor, parts: Sequence[Any]) -> Tensor:
+def _advanced(x: Tensor, parts: Sequence[Any], outside: str) -> Tensor:
     """Arrays of integers: slices first, then one gather over the indexed axes.
 
     The axes of the index stand where the arrays stood if these were side by side, else in front.
@@ -188,7 +190,7 @@ def _advanced(x: Tensor, parts: Sequence[Any]) -> Tensor:
     index = ops.stack([ops.broadcast_to(tensor, shape) for tensor in tensors], len(shape))
     moved = ops.transpose(cut, (*axes, *(axis for axis in rest if axis is not None)))
     sizes = tuple(1 if axis is None else cut.shape[axis] for axis in rest)
-    gathered = ops.reshape(ops.gather(moved, index), (*shape, *sizes))
+    gathered = ops.reshape(ops.gather(moved, index, outside), (*shape, *sizes))
     front = range(len(shape), len(shape) + before)
     back = range(len(shape) + before, gathered.ndim)
     return cast("Tensor", ops.transpose(gathered, (*front, *range(len(shape)), *back)))

@@ -33,13 +33,19 @@ _disabled: ContextVar[bool] = ContextVar("irflow_jit_disabled", default=False)
 def disable_jit() -> Iterator[None]:
     """Run jitted functions as plain Python inside a `with` block, for debugging.
 
-    Their arguments and results are tensors as otherwise.
+    Their arguments and results are tensors as otherwise. Branches and loops (`irf.cond`,
+    `irf.scan`, …) run as Python too, so that their functions may print, and stop in a debugger.
     """
     token = _disabled.set(True)
     try:
         yield
     finally:
         _disabled.reset(token)
+
+
+def is_jit_disabled() -> bool:
+    """Whether this is inside of `disable_jit`."""
+    return _disabled.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class JitFunction:
             leaf if type(leaf) is Tensor else self._tensor(leaf, i, structure)
             for i, leaf in enumerate(leaves)
         ]
-        if _disabled.get():
+        if is_jit_disabled():
             return self._run_plainly(call, structure, tensors)
         key = self._key(call, structure, tensors)
         if self.options.spec is not None:

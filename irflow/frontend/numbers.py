@@ -10,7 +10,7 @@ import numpy as np
 
 from irflow import dtypes, ops
 from irflow.dtypes import DType
-from irflow.errors import DTypeError
+from irflow.errors import DTypeError, ShapeError
 from irflow.ir import TensorType
 
 
@@ -43,13 +43,48 @@ def literal(value: complex, dtype: DType) -> np.ndarray:
 
 
 def list_array(value: Sequence[Any], dtype: DType | None = None) -> np.ndarray:
-    """Nested lists of numbers and arrays as one array; Python numbers have their default types."""
-    if dtype is not None:
-        return np.asarray(value, dtype.numpy)
-    array = np.asarray(value)
+    """Nested lists of numbers and arrays as one array; Python numbers have their default types.
+
+    Raises:
+        ShapeError: the lists are ragged.
+        DTypeError: `dtype` does not hold the numbers, or is given and there are no numbers.
+    """
+    try:
+        if dtype is not None and set(leaf_classes(value)).isdisjoint(NO_NUMBERS):
+            return np.asarray(value, dtype.numpy)
+        array = np.asarray(value)
+    except OverflowError as error:
+        raise DTypeError(f"a list holds integers that do not fit: {error}") from None
+    except ValueError:
+        require_even(value)
+        raise
     if array.dtype.kind in "fc" and set(leaf_classes(value)) <= dtypes.PYTHON_NUMBERS.keys():
         return array.astype(np.float32 if array.dtype.kind == "f" else np.complex64)
     return array
+
+
+NO_NUMBERS = (str, bytes, type(None))  # of which NumPy would make numbers when told to
+
+
+def require_even(value: Sequence[Any], path: str = "list") -> tuple[int, ...]:
+    """The shape of nested lists.
+
+    Raises:
+        ShapeError: they are ragged; two parts that differ are named.
+    """
+    shape: tuple[int, ...] = ()
+    for number, item in enumerate(value):
+        here = f"{path}[{number}]"
+        is_list = isinstance(item, (list, tuple))
+        found = require_even(item, here) if is_list else tuple(np.shape(item))
+        if number and found != shape:
+            raise ShapeError(
+                "nested lists are ragged: parts of one list differ in shape",
+                facts=[(f"{path}[0]", shape or "a number"), (here, found or "a number")],
+                hint="pad them to one length",
+            )
+        shape = found
+    return (len(value), *shape)
 
 
 def leaf_classes(value: Any) -> Iterator[type]:

@@ -11,7 +11,7 @@ import numpy as np
 from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.errors import ShapeError
+from irflow.errors import AxisError, ShapeError
 from irflow.ir import TensorType
 from irflow.scalars import KINDS, Scalar
 
@@ -50,6 +50,16 @@ def broadcast_shapes(name: str, types: Sequence[TensorType]) -> tuple[Size, ...]
     return shape
 
 
+def require_same_shapes(name: str, types: Sequence[TensorType]) -> None:
+    """ShapeError naming the first part whose shape is not that of part 0."""
+    shape = types[0].shape
+    for number, other in enumerate(types):
+        pairs = zip(shape, other.shape, strict=False)
+        if other.rank != len(shape) or not all(p == q or dims.decide_equal(p, q) for p, q in pairs):
+            facts = [("part 0", types[0]), (f"part {number}", other)]
+            raise ShapeError(f"{name}: the parts differ in shape", facts=facts)
+
+
 def _broadcast_two(
     name: str, types: Sequence[TensorType], a: tuple[Size, ...], b: tuple[Size, ...]
 ) -> tuple[Size, ...]:
@@ -70,9 +80,9 @@ def _axis_fact(type: TensorType, axis: int) -> str:
 
 
 def normalize_axis(axis: int, rank: int) -> int:
-    """An axis counted from 0; ShapeError when the tensor has no such axis."""
+    """An axis counted from 0; AxisError when the tensor has no such axis."""
     if not -rank <= axis < rank:
-        raise ShapeError(f"axis {axis} of a tensor of rank {rank}")
+        raise AxisError(int(axis), rank)
     return int(axis) % rank
 
 

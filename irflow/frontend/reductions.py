@@ -54,8 +54,10 @@ def variance(x: Tensor, axis: Axis, correction: float, keepdims: bool) -> Tensor
     wide = ops.convert(x, dtypes.compute_dtype(result_dtype))
     deviation = wide - mean(wide, axes, keepdims=True)
     count = ops.size_of(x, dims.product(tuple(x.shape[a] for a in axes)), wide.dtype)
+    if deviation.dtype.kind == "complex":
+        deviation, count = find("absolute")(deviation), find("real")(count)
     result = reduce(find("add"), deviation * deviation, axes, keepdims) / (count - correction)
-    return cast("Tensor", ops.convert(result, result_dtype))
+    return cast("Tensor", ops.convert(result, dtypes.to_real(result_dtype)))
 
 
 def arg_extreme(kind: str, x: Tensor, axis: int | None, keepdims: bool) -> Tensor:

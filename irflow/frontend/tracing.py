@@ -192,9 +192,9 @@ def current_trace() -> Trace | None:
 
 
 @contextmanager
-def tracing(name: str, *, is_compiled: bool = False) -> Iterator[Trace]:
+def tracing(name: str, *, is_compiled: bool = False, kind: type[Trace] = Trace) -> Iterator[Trace]:
     """Record ops in a new trace inside the current one."""
-    trace = Trace(name, current_trace(), is_compiled)
+    trace = kind(name, current_trace(), is_compiled)
     enter(trace)
     try:
         yield trace

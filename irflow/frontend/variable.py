@@ -10,8 +10,10 @@ import numpy as np
 from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import ShapeError
+from irflow.frontend.at import At
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import OPERATORS, Tensor, TensorLike, as_tensor, asarray
+from irflow.frontend.conversion import asarray
+from irflow.frontend.tensor import OPERATORS, Tensor, TensorLike, as_tensor
 from irflow.frontend.tracing import current_trace
 from irflow.ir import TensorType
 
@@ -149,6 +151,11 @@ class Variable:
         """The value with the axes in reverse order."""
         return self.value.T
 
+    @property
+    def at(self) -> At:
+        """Its elements at a key, to be changed in a copy of the value: `v.at[key].add(1)`."""
+        return self.value.at
+
 
 def _own(array: np.ndarray, value: TensorLike) -> np.ndarray:
     """A copy where somebody else may write to the array that was assigned."""
@@ -169,5 +176,5 @@ METHODS = ("sum", "prod", "mean", "max", "min", "argmax", "argmin", "reshape", "
 
 for _name in (*OPERATORS, "__matmul__", "__rmatmul__", "__getitem__", *CONVERSIONS, *METHODS):
     setattr(Variable, _name, _forward(_name))
-for _name in ("flatten", "astype", "item", "tolist"):
+for _name in ("flatten", "astype", "item", "tolist", "__dlpack__", "__dlpack_device__"):
     setattr(Variable, _name, _forward(_name))

@@ -14,14 +14,17 @@ from irflow.dims import Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import Tensor, TensorLike, another, apply, as_tensor, require_cpu
-from irflow.frontend.tensor import asarray as asarray
+from irflow.frontend.conversion import asarray as asarray
+from irflow.frontend.conversion import from_dlpack as from_dlpack
+from irflow.frontend.device import require_cpu
+from irflow.frontend.tensor import Tensor, TensorLike, another, apply, as_tensor
 
 Shape = Any
 """An int or a sequence of ints; symbolic sizes inside traced functions."""
 
 
-def _shape(shape: Shape) -> tuple[Size, ...]:
+def sizes_of(shape: Shape) -> tuple[Size, ...]:
+    """A shape argument, an int too, as sizes."""
     if isinstance(shape, (int, np.integer, dims.Dim, Tensor)):
         shape = (shape,)
     return tuple(size if isinstance(size, dims.Dim) else operator.index(size) for size in shape)
@@ -40,7 +43,7 @@ def full(
     All functions that make tensors take the standard's `device`, which is None or `"cpu"`.
     """
     value = asarray(fill_value, dtype, device=device)
-    return cast(Tensor, ops.broadcast_to(value, _shape(shape)))
+    return cast(Tensor, ops.broadcast_to(value, sizes_of(shape)))
 
 
 @public
@@ -176,21 +179,6 @@ def eye(
 def identity(n: int, dtype: DTypeLike | None = None) -> Tensor:
     """The identity matrix."""
     return eye(n, dtype=dtype)
-
-
-@public
-def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
-    """A tensor of the elements of anything that has `__dlpack__`.
-
-    Args:
-        x: an array of another library, on the cpu.
-        device: None or `"cpu"`.
-        copy: True or None copies, so that writing into `x` does not change the tensor; False
-            shares the memory, which then must not be written to.
-    """
-    require_cpu(device)
-    array = np.from_dlpack(x)
-    return Tensor(array if copy is False else array.copy())
 
 
 def tri_mask(x: Tensor, k: int) -> Tensor:

@@ -12,7 +12,7 @@ from irflow import dtypes
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import DTypeError, nearest
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import as_tensor, is_tensor_like
+from irflow.frontend.tensor import TensorLike, as_tensor, is_tensor_like
 
 # ml_dtypes' own `finfo` knows bf16 too, but is not typed.
 _finfo: Callable[..., Any] = ml_dtypes.finfo
@@ -140,3 +140,21 @@ def _operand_type(x: Any) -> tuple[DType, bool]:
         return (as_tensor(x).dtype if isinstance(x, (list, tuple)) else dtypes.as_dtype(x)), False
     tensor = as_tensor(x)
     return tensor.dtype, tensor.is_weak
+
+
+@public
+def promote_types(a: DTypeLike, b: DTypeLike) -> DType:
+    """The element type that two types promote to."""
+    return dtypes.promote_types([dtypes.as_dtype(a), dtypes.as_dtype(b)])
+
+
+@public
+def iscomplexobj(x: TensorLike) -> bool:
+    """Whether the element type is complex."""
+    return _dtype_of(x).kind == "complex"
+
+
+@public
+def isrealobj(x: TensorLike) -> bool:
+    """Whether the element type is not complex."""
+    return not iscomplexobj(x)

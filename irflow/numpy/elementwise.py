@@ -121,6 +121,15 @@ def clip(x: TensorLike, min: Any = None, max: Any = None) -> Tensor:
 
 
 @public
-def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
-    """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast."""
+def where(condition: TensorLike, x: Any = None, y: Any = None) -> Tensor:
+    """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.
+
+    Raises:
+        UsageError: `x` and `y` are missing; NumPy then gives positions, as `nonzero` does.
+    """
+    if x is None or y is None:
+        raise UsageError(
+            "where takes a condition and two choices",
+            hint="nonzero(condition) gives the positions where it is true",
+        )
     return apply_row(find("where"), (as_tensor(condition).astype("bool"), x, y))

@@ -6,12 +6,14 @@ a fixed size do the work.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from irflow.errors import ShapeError
 from irflow.frontend.boundary import public
+from irflow.frontend.promotion import promote_all
 from irflow.frontend.reductions import reduce
 from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor
 from irflow.scalars import find
@@ -106,3 +108,41 @@ def isin(x: TensorLike, values: TensorLike) -> Tensor:
     tensor, among = as_tensor(x), as_tensor(values).reshape(-1)
     is_equal = apply_row(find("equal"), (tensor.reshape(*tensor.shape, 1), among))
     return reduce(find("logical_or"), is_equal, -1, keepdims=False)
+
+
+@public
+def unique(
+    x: TensorLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+) -> Any:
+    """`numpy.unique` of a tensor of known value: the different elements, or slices, in order.
+
+    Raises:
+        ConcretizationError: `x` is being traced.
+    """
+    array = as_tensor(x).demand("unique")
+    of_numpy: Callable[..., Any] = np.unique  # its overloads are by literal arguments
+    found = of_numpy(array, return_index, return_inverse, return_counts, axis)
+    return tuple(map(Tensor, found)) if isinstance(found, tuple) else Tensor(found)
+
+
+def _of_sets(name: str, text: str) -> Any:
+    of_numpy = getattr(np, name)
+
+    @public
+    def function(x: TensorLike, y: TensorLike) -> Tensor:
+        a, b = promote_all([as_tensor(x), as_tensor(y)])
+        return Tensor(of_numpy(a.demand(name), b.demand(name)))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The different elements {text}, in order, of tensors of known value."
+    return function
+
+
+union1d = _of_sets("union1d", "of two tensors")
+intersect1d = _of_sets("intersect1d", "that two tensors have in common")
+setdiff1d = _of_sets("setdiff1d", "of the first tensor that the second has not")
+setxor1d = _of_sets("setxor1d", "that one of two tensors has and the other has not")

@@ -12,30 +12,60 @@ from typing import Any, NamedTuple, cast
 
 from irflow import dims, ops
 from irflow.dtypes import DTypeLike
-from irflow.errors import ShapeError, UnsupportedError, UsageError
+from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
-from irflow.frontend.promotion import broadcast_shapes, promote_all
-from irflow.frontend.reductions import Axis
+from irflow.frontend.promotion import axes_of, broadcast_shapes, normalize_axes, promote_all
+from irflow.frontend.reductions import Axis, kept
 from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
 from irflow.ir import TensorType
-from irflow.numpy.manipulation import matrix_transpose
-from irflow.numpy.products import matmul, outer, tensordot, vecdot
+from irflow.numpy.complex_parts import conj, magnitude_squared
+from irflow.numpy.decompositions import (
+    EighResult,
+    QRResult,
+    SVDResult,
+    cond,
+    eigh,
+    eigvalsh,
+    lstsq,
+    matrix_rank,
+    pinv,
+    qr,
+    svd,
+    svdvals,
+)
+from irflow.numpy.manipulation import matrix_transpose, moveaxis
+from irflow.numpy.products import cross, matmul, multi_dot, outer, tensordot, vecdot
 from irflow.scalars import find
 
 __all__ = [
+    "EighResult",
+    "QRResult",
+    "SVDResult",
     "SlogdetResult",
     "cholesky",
+    "cond",
+    "cross",
     "det",
     "diagonal",
+    "eigh",
+    "eigvalsh",
     "inv",
+    "lstsq",
     "matmul",
     "matrix_norm",
     "matrix_power",
+    "matrix_rank",
     "matrix_transpose",
+    "multi_dot",
+    "norm",
     "outer",
+    "pinv",
+    "qr",
     "slogdet",
     "solve",
     "solve_triangular",
+    "svd",
+    "svdvals",
     "tensordot",
     "trace",
     "vecdot",
@@ -55,24 +85,24 @@ class SlogdetResult(NamedTuple):
 
 @public
 def cholesky(x: TensorLike, *, upper: bool = False, symmetrize_input: bool = True) -> Tensor:
-    """The triangular factor of positive definite matrices: `x = y @ y.mT`, or `y.mT @ y`.
+    """The triangular factor of positive definite matrices: `x = y @ y^H`, or `y^H @ y`.
 
     Args:
         x: `[..., n, n]`.
         upper: whether `y` is upper triangular.
-        symmetrize_input: take the mean of `x` and its transpose, so that gradients are symmetric;
-            otherwise only one triangle of `x` is read, the lower one unless `upper`.
+        symmetrize_input: take the mean of `x` and its conjugate transpose, so that gradients
+            are symmetric; otherwise only one triangle of `x` is read, the lower one unless `upper`.
 
     Returns:
         `[..., n, n]`; the triangle is NaN where a matrix is not positive definite.
     """
     tensor = inexact(x)
     if symmetrize_input:
-        tensor = (tensor + tensor.mT) * 0.5
+        tensor = (tensor + conj(tensor).mT) * 0.5
     elif upper:
-        tensor = tensor.mT
-    factor = ops.cholesky(tensor)
-    return cast(Tensor, ops.matrix_transpose(factor) if upper else factor)
+        tensor = conj(tensor).mT
+    factor = cast(Tensor, ops.cholesky(tensor))
+    return conj(factor).mT if upper else factor
 
 
 @public
@@ -192,15 +222,16 @@ def vector_norm(
     `(sum |x|^ord)^(1/ord)`; the largest and smallest magnitude for inf and -inf, the number of
     elements that are not 0 for 0.
     """
-    size = apply_row(find("absolute"), [inexact(x)])
+    tensor = inexact(x)
+    if ord == 2:
+        return apply_row(find("sqrt"), [magnitude_squared(tensor).sum(axis, keepdims)])
+    size = apply_row(find("absolute"), [tensor])
     if math.isinf(ord):
         return size.max(axis, keepdims) if ord > 0 else size.min(axis, keepdims)
     if ord == 0:
         return apply_row(find("not_equal"), [size, 0]).astype(size.dtype).sum(axis, keepdims)
     if ord == 1:
         return size.sum(axis, keepdims)
-    if ord == 2:
-        return apply_row(find("sqrt"), [(size * size).sum(axis, keepdims)])
     power = apply_row(find("power"), [size, ord]).sum(axis, keepdims)
     return apply_row(find("power"), [power, 1 / ord])
 
@@ -215,17 +246,50 @@ def matrix_norm(
         x: the matrices.
         keepdims: keep the two axes with size 1.
         ord: "fro" the root of the sum of squares; 1 and -1 the largest and smallest sum of
-            magnitudes of a column; inf and -inf of a row.
+            magnitudes of a column; inf and -inf of a row; 2 and -2 the largest and smallest
+            singular value, "nuc" their sum.
 
     Raises:
-        UnsupportedError: a norm that is defined by singular values (2, -2, "nuc").
+        UsageError: no such norm.
     """
     if ord in ("fro", None):
         return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord in (2, -2, "nuc"):
-        raise UnsupportedError(f"matrix_norm: ord={ord!r} needs singular values")
+        return _spectral_norm(svdvals(x), ord, keepdims)
     if not isinstance(ord, (int, float)) or abs(ord) not in (1, math.inf):
         raise UsageError(f"matrix_norm: no norm called {ord!r}")
     summed = -2 if abs(ord) == 1 else -1
     sums = apply_row(find("absolute"), [inexact(x)]).sum(summed, keepdims=True)
     return sums.max((-2, -1), keepdims) if ord > 0 else sums.min((-2, -1), keepdims)
+
+
+def _spectral_norm(values: Tensor, ord: float | str, keepdims: bool) -> Tensor:
+    result = values.sum(-1) if ord == "nuc" else values.max(-1) if ord == 2 else values.min(-1)
+    return cast(Tensor, ops.reshape(result, (*result.shape, 1, 1))) if keepdims else result
+
+
+@public
+def norm(
+    x: TensorLike, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False
+) -> Tensor:
+    """`numpy.linalg.norm`: of vectors along one axis, of matrices along two.
+
+    Without `ord` the root of the sum of squares; without `axis` of all elements then, else of a
+    vector or a matrix.
+
+    Raises:
+        UsageError: more than two axes.
+    """
+    tensor = as_tensor(x)
+    if ord is None:
+        return vector_norm(tensor, axis=axis, keepdims=keepdims)
+    axes = axes_of(axis, tensor.ndim)
+    if len(axes) == 1 and not isinstance(ord, str):
+        return vector_norm(tensor, axis=axes, keepdims=keepdims, ord=ord)
+    if len(axes) != 2:
+        raise UsageError(f"norm: ord={ord!r} of a tensor with {len(axes)} axes")
+    if axis is not None and not isinstance(axis, int):
+        axes = normalize_axes(axis, tensor.ndim)  # the order of two axes counts
+    moved = moveaxis(tensor, axes, (-2, -1))
+    result = matrix_norm(moved, ord=ord)
+    return kept(result, tensor, axes) if keepdims else result

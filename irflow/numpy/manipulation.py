@@ -1,28 +1,27 @@
-"""Shapes and places: reshape, transpose, join, split, select."""
+"""Shapes and places: reshape, transpose, repeat, select."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from irflow import dtypes, ops
+from irflow import dims, ops
 from irflow.dims import Dim, Size
 from irflow.dtypes import DTypeLike
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
+from irflow.frontend.device import require_cpu
 from irflow.frontend.promotion import (
+    axes_of,
     broadcast_shapes,
     normalize_axes,
     normalize_axis,
-    promote_all,
 )
-from irflow.frontend.tensor import Tensor, TensorLike, another, apply_row, as_tensor, require_cpu
+from irflow.frontend.tensor import Tensor, TensorLike, another, as_tensor
 from irflow.numpy.creation import sequence, tri_mask
 from irflow.numpy.elementwise import where
-from irflow.scalars import find
 
 
 @public
@@ -134,86 +133,6 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
 
 
 @public
-def diff(
-    x: TensorLike,
-    n: int = 1,
-    axis: int = -1,
-    prepend: TensorLike | None = None,
-    append: TensorLike | None = None,
-) -> Tensor:
-    """The differences of neighbours along an axis, taken `n` times; of bools, whether they differ.
-
-    Args:
-        x: `[...]` with at least one axis.
-        n: how often; each time the axis loses one element.
-        axis: along which.
-        prepend: a number or tensor to put before `x` along the axis.
-        append: the same behind.
-    """
-    tensor = as_tensor(x)
-    place = normalize_axis(axis, tensor.ndim)
-    edges = [None if e is None else _edge(as_tensor(e), tensor, place) for e in (prepend, append)]
-    parts = [part for part in (edges[0], tensor, edges[1]) if part is not None]
-    result = concatenate(parts, place)
-    row = find("not_equal" if result.dtype is dtypes.bool_ else "subtract")
-    for _ in range(n):
-        size = result.shape[place]
-        if size == 0:
-            break
-        ends = [ops.slice_axis(result, place, i, size - 1 + i) for i in (1, 0)]
-        result = apply_row(row, ends)
-    return result
-
-
-def _edge(value: Tensor, x: Tensor, axis: int) -> Tensor:
-    """What `diff` puts beside `x`: a number becomes one slice."""
-    if value.ndim:
-        return value
-    value = value.astype(x.dtype) if value.is_weak else value
-    sizes = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
-    return cast(Tensor, ops.broadcast_to(value, sizes))
-
-
-@public
-def concatenate(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
-    """Arrays joined along an axis; all other sizes agree. With `axis=None` the flattened arrays."""
-    tensors = _promoted("concatenate", arrays)
-    if axis is None:
-        tensors, axis = [t.reshape(-1) for t in tensors], 0
-    return another(ops.concatenate(tensors, normalize_axis(axis, tensors[0].ndim)))
-
-
-concat = concatenate
-
-
-def _promoted(name: str, arrays: Sequence[TensorLike]) -> list[Tensor]:
-    tensors = [as_tensor(x) for x in arrays]
-    if not tensors:
-        raise UsageError(f"{name}: there is nothing to join")
-    return promote_all(tensors)
-
-
-@public
-def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Arrays of one shape joined along a new axis."""
-    tensors = _promoted("stack", arrays)
-    return cast(Tensor, ops.stack(tensors, normalize_axis(axis, tensors[0].ndim + 1)))
-
-
-@public
-def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """Parts along an axis: that many equal ones, or cut at the given positions."""
-    tensor = as_tensor(x)
-    at = normalize_axis(axis, tensor.ndim)
-    if isinstance(indices_or_sections, int):
-        return [another(part) for part in ops.split(tensor, indices_or_sections, at)]
-    size = int(tensor.shape[at])
-    cuts = [0, *(slice(None, i).indices(size)[1] for i in indices_or_sections), size]
-    bounds = itertools.pairwise(cuts)
-    return [another(ops.slice_axis(tensor, at, low, max(low, high))) for low, high in bounds]
-
-
-@public
 def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
     """The order of the elements reversed along axes, along all by default."""
     return cast(Tensor, ops.flip(as_tensor(x), axis))
@@ -287,57 +206,6 @@ def repeat(x: TensorLike, repeats: TensorLike, axis: int | None = None) -> Tenso
 
 
 @public
-def pad(
-    x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike = 0
-) -> Tensor:
-    """More elements before and after each axis.
-
-    Args:
-        x: any tensor.
-        pad_width: `[[before, after], …]` for each axis, one such pair for all, or one number.
-        mode: `"constant"`, `"edge"` or `"reflect"`.
-        constant_values: the fill value of the constant mode.
-    """
-    tensor = as_tensor(x)
-    pairs = _pad_pairs(pad_width, tensor.ndim)
-    if mode == "constant":
-        fill = as_tensor(constant_values).astype(tensor.dtype)
-        return cast(
-            Tensor, ops.pad(tensor, [p[0] for p in pairs], [p[1] for p in pairs], None, fill)
-        )
-    if mode not in ("edge", "reflect"):
-        raise UsageError(
-            f"pad: mode {mode!r}",
-            facts=[("known", "constant, edge, reflect")],
-        )
-    for axis, (before, after) in enumerate(pairs):
-        tensor = _pad_axis(tensor, axis, before, after, mode)
-    return tensor
-
-
-def _pad_pairs(pad_width: Any, rank: int) -> list[tuple[int, int]]:
-    if isinstance(pad_width, int):
-        return [(pad_width, pad_width)] * rank
-    rows = [tuple(row) if isinstance(row, (tuple, list)) else (row,) for row in pad_width]
-    if len(rows) == 2 and all(len(row) == 1 for row in rows):
-        rows = [(rows[0][0], rows[1][0])]
-    pairs = [(row[0], row[-1]) for row in rows]
-    return pairs * rank if len(pairs) == 1 else pairs
-
-
-def _pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
-    size = x.shape[axis]
-    if mode == "edge":
-        first, last = ops.slice_axis(x, axis, 0, 1), ops.slice_axis(x, axis, size - 1, size)
-        low, high = ops.repeat(first, before, axis), ops.repeat(last, after, axis)
-    else:
-        low = ops.flip(ops.slice_axis(x, axis, 1, before + 1), axis)
-        high = ops.flip(ops.slice_axis(x, axis, size - 1 - after, size - 1), axis)
-    parts = [part for part, count in ((low, before), (x, 1), (high, after)) if count]
-    return concatenate(parts, axis)
-
-
-@public
 def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     """Elements along an axis by position; negative positions count from the end."""
     tensor = as_tensor(x)
@@ -384,22 +252,6 @@ def astype(
 
 
 @public
-def unstack(x: TensorLike, /, *, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis, which is dropped.
-
-    Raises:
-        ShapeError: the axis has a symbolic size, or there is none.
-    """
-    tensor = as_tensor(x)
-    place = normalize_axis(axis, tensor.ndim)
-    size = tensor.shape[place]
-    if not isinstance(size, int):
-        raise ShapeError("unstack: an axis of symbolic size", facts=[("operand", tensor.type)])
-    moved = moveaxis(tensor, place, 0)
-    return tuple(moved[i] for i in range(size))
-
-
-@public
 def shape(x: TensorLike) -> tuple[Size, ...]:
     """The sizes of the axes."""
     return as_tensor(x).shape
@@ -409,3 +261,16 @@ def shape(x: TensorLike) -> tuple[Size, ...]:
 def ndim(x: TensorLike) -> int:
     """The number of axes."""
     return as_tensor(x).ndim
+
+
+@public
+def size(x: TensorLike, axis: int | Sequence[int] | None = None) -> Size:
+    """The number of elements, in all or along axes."""
+    tensor = as_tensor(x)
+    return dims.product(tuple(tensor.shape[a] for a in axes_of(axis, tensor.ndim)))
+
+
+@public
+def copy(x: TensorLike) -> Tensor:
+    """Another handle on the same elements, which `x[i] = v` does not change."""
+    return another(as_tensor(x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.frontend.boundary import public
-from irflow.frontend.tensor import CPU, require_cpu
+from irflow.frontend.device import CPU, require_cpu
 from irflow.numpy.data_types import isdtype
 
 SUPPORTED_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")

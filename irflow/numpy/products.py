@@ -17,11 +17,13 @@ from irflow.numpy.creation import arange
 from irflow.numpy.manipulation import moveaxis
 
 __all__ = [
+    "cross",
     "dot",
     "dot_general",
     "einsum",
     "inner",
     "matmul",
+    "multi_dot",
     "outer",
     "tensordot",
     "vdot",
@@ -123,8 +125,8 @@ def dot(x: TensorLike, y: TensorLike) -> Tensor:
 
 @public
 def vdot(x: TensorLike, y: TensorLike) -> Tensor:
-    """The dot product of two tensors flattened."""
-    return dot(as_tensor(x).reshape(-1), as_tensor(y).reshape(-1))
+    """The sum of `conj(x) * y` for two tensors flattened."""
+    return dot(conj(x).reshape(-1), as_tensor(y).reshape(-1))
 
 
 @public
@@ -141,6 +143,78 @@ def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
     _require_equal(a, i, b, j)
     terms = conj(moveaxis(a, i, -1)) * moveaxis(b, j, -1)
     return cast(Tensor, ops.reduce_sum(terms, (terms.ndim - 1,)))
+
+
+@public
+def cross(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
+    """The vector products of vectors of three elements along `axis`; the other axes broadcast.
+
+    `axis` counts in both operands, so that a negative one is right for different ranks.
+
+    Raises:
+        ShapeError: the vectors have not three elements; the other axes do not broadcast.
+    """
+    a, b = promote_all([as_tensor(x), as_tensor(y)])
+    rows = []
+    for tensor in (a, b):
+        place = normalize_axis(axis, tensor.ndim)
+        if tensor.shape[place] != 3:
+            fact = ("operand", tensor.type, f"axis {place} = {tensor.shape[place]}")
+            raise ShapeError("cross: a vector has three elements", facts=[fact])
+        moved = moveaxis(tensor, place, 0)
+        rows.append([moved[i] for i in range(3)])
+    (a0, a1, a2), (b0, b1, b2) = rows
+    parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
+    rank = parts[0].ndim + 1
+    return cast(Tensor, ops.stack(parts, axis if axis < 0 else axis + rank - max(a.ndim, b.ndim)))
+
+
+@public
+def multi_dot(arrays: Sequence[TensorLike]) -> Tensor:
+    """The product of matrices in the order that takes the fewest multiplications.
+
+    The first and the last may be vectors.
+
+    Raises:
+        UsageError: fewer than two; sizes that are symbolic.
+    """
+    tensors = promote_all([as_tensor(x) for x in arrays])
+    if len(tensors) < 2:
+        raise UsageError("multi_dot: two or more matrices are needed")
+    shapes = [t.shape for t in tensors]
+    if not all(isinstance(size, int) for shape in shapes for size in shape):
+        raise UsageError(
+            "multi_dot: the order of the products needs known sizes",
+            facts=[("matrices", *(t.type for t in tensors))],
+        )
+    sizes = [1 if tensors[0].ndim == 1 else int(shapes[0][0]), *(int(s[-1]) for s in shapes)]
+    if tensors[-1].ndim == 1:
+        sizes[-2:] = [int(shapes[-1][0]), 1]
+    return _product(tensors, _best_splits(sizes), 0, len(tensors) - 1)
+
+
+def _best_splits(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Where each run of matrices `i … j` is cut, by dynamic programming over their lengths."""
+    costs = {(i, i): 0 for i in range(len(sizes) - 1)}
+    splits: dict[tuple[int, int], int] = {}
+    for length in range(1, len(sizes) - 1):
+        for i in range(len(sizes) - 1 - length):
+            j = i + length
+            costs[i, j], splits[i, j] = min(
+                (costs[i, k] + costs[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return splits
+
+
+def _product(
+    tensors: Sequence[Tensor], splits: dict[tuple[int, int], int], first: int, last: int
+) -> Tensor:
+    if first == last:
+        return tensors[first]
+    k = splits[first, last]
+    left, right = _product(tensors, splits, first, k), _product(tensors, splits, k + 1, last)
+    return matmul(left, right)
 
 
 @public

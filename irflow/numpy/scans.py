@@ -6,7 +6,7 @@ from typing import cast
 
 from irflow import dtypes, ops
 from irflow.dtypes import DTypeLike
-from irflow.errors import UsageError
+from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.promotion import normalize_axis, promote_all
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
@@ -192,6 +192,9 @@ def searchsorted(
         `i64[...]`, the shape of `x2`.
     """
     sequence, values = promote_all([as_tensor(x1), as_tensor(x2)])
+    if sequence.ndim != 1:
+        facts = [("x1", sequence.type, f"rank {sequence.ndim}")]
+        raise ShapeError("searchsorted: x1 has one axis", facts=facts)
     if sorter is not None:
         sequence = ops.take(sequence, as_tensor(sorter), 0)
     return cast(Tensor, ops.search_sorted(sequence, values, side))

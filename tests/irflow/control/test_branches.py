@@ -145,8 +145,20 @@ def test_numbers_take_the_type_of_the_other_branch(compiled: Compile) -> None:
     [
         (
             lambda x: irf.cond(True, lambda: (x, 1), lambda: x),
-            "cond: the branches return different structures\n  false_fun  *\n  true_fun   (*, *)",
+            "cond: the branches return different structures\n"
+            "  false_fun  *       result is a tensor\n"
+            "  true_fun   (*, *)  result is a tuple of 2",
         ),
+        (
+            lambda x: irf.switch(0, [lambda: (x, {"w": x}), lambda: (x, {"w": None})]),
+            "switch: the branches return different structures\n"
+            "  branches[0]  (*, {'w': *})     result[1]['w'] is a tensor\n"
+            "  branches[1]  (*, {'w': None})  result[1]['w'] is None",
+        ),
+        (lambda x: irf.cond(True, x, lambda: 2), "cond: true_fun is no function\n  true_fun  "),
+        (lambda x: irf.switch(0, [lambda: x, 3]), "switch: branches[1] is no function"),
+        (lambda x: irf.cond(None, lambda: 1, lambda: 2), "cond: the predicate is not a tensor"),
+        (lambda x: irf.switch("a", [lambda: 1]), "switch: the index is not a tensor\n  index  str"),
         (
             lambda x: irf.cond(True, lambda: {"w": x}, lambda: {"w": x[:1]}),
             "cond: the branches return different shapes\n"
@@ -159,7 +171,10 @@ def test_numbers_take_the_type_of_the_other_branch(compiled: Compile) -> None:
             "  branches[0]  result  f32[3]\n"
             "  branches[1]  result  i32[3]",
         ),
-        (lambda x: irf.cond(x > 0, lambda: 1, lambda: 2), "cond: the predicate is no scalar"),
+        (
+            lambda x: irf.cond(x > 0, lambda: 1, lambda: 2),
+            "cond: the predicate is no scalar\n  pred  bool[3]\n",
+        ),
         (lambda x: irf.switch(0, [], x), "switch: there is no branch"),
         (
             lambda x: irf.cond(True, lambda a: 1, lambda a: 2, "relu"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,49 @@ def test_no_steps(compiled: Compile) -> None:
     assert by_c.item() == 1
     assert by_x.shape == (0, 4)
     assert compiled(lambda: irf.fori_loop(5, 2, lambda i, c: c + 1, 7))().item() == 7
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("length", "unroll"), [(5, 2), (4, 2), (3, 8), (5, True), (0, 3)])
+def test_steps_one_after_another_are_the_same_steps(
+    compiled: Compile, reverse: bool, length: int, unroll: int | bool
+) -> None:
+    def run(w: Any, xs: Any, **options: Any) -> Any:
+        def step(c: Any, x: Any) -> Any:
+            c = inp.sin(c * w) + x["a"]
+            return c, {"c": c, "b": x["b"] * c.sum()}
+
+        return irf.scan(step, w * 0, xs, reverse=reverse, **options)
+
+    def loss(w: Any, xs: Any, **options: Any) -> Any:
+        last, ys = run(w, xs, **options)
+        return (last * last).sum() + (ys["c"] ** 3).sum() + ys["b"].sum()
+
+    draw = np.random.default_rng(0).normal
+    w, xs = draw(size=3), {"a": draw(size=(length, 3)), "b": draw(size=length)}
+    last, ys = compiled(lambda w, xs: run(w, xs, unroll=unroll))(w, xs)
+    expected, rows = compiled(run)(w, xs)
+    np.testing.assert_array_equal(last, expected)
+    np.testing.assert_array_equal(ys["c"], rows["c"])
+    np.testing.assert_array_equal(ys["b"], rows["b"])
+    found = compiled(irf.grad(lambda w, xs: loss(w, xs, unroll=unroll), argnums=(0, 1)))(w, xs)
+    wanted = compiled(irf.grad(loss, argnums=(0, 1)))(w, xs)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-12)
+    np.testing.assert_allclose(found[1]["a"], wanted[1]["a"], rtol=1e-12)
+
+
+def test_loops_are_as_short_as_unroll_says() -> None:
+    def lengths(unroll: int | bool, length: int) -> list[str]:
+        run = lambda x: irf.fori_loop(0, length, lambda i, c: c * x, x, unroll=unroll)  # noqa: E731
+        return re.findall(r"scan<(\d+)", str(irf.jit(run).trace(1.0).graph))
+
+    assert lengths(1, 7) == ["7"]
+    assert lengths(3, 7) == ["2"]
+    assert lengths(True, 7) == []
+    traced = irf.jit(
+        lambda x: irf.scan(lambda c, x: (c + x, c), 0.0, x, unroll=2), spec=("f32[n]",)
+    )
+    assert "scan<n," in str(traced.trace().graph)
 
 
 def test_second_derivatives_of_a_scan(compiled: Compile) -> None:

@@ -60,6 +60,52 @@ CASES = [
         "scan: leading axes differ\n  xs['a']  f64[2]  axis 0 = 2\n  xs['b']  f64[3]  axis 0 = 3\n",
         "length",
     ),
+    (
+        lambda: irf.while_loop(
+            lambda c: True, lambda c: {"a": c["a"], "b": (c["b"][0],)}, {"a": V, "b": (V, V)}
+        ),
+        "while_loop: the body returns a carry of another structure than it takes\n"
+        "  takes       {'a': *, 'b': (*, *)}\n"
+        "  returns     {'a': *, 'b': (*,)}\n"
+        "  carry['b']  goes in as a tuple of 2  comes out as a tuple of 1\n",
+        "",
+    ),
+    (
+        lambda: irf.scan(lambda c, x: ((c[0], {"w": c[1]}), x), (V, V), length=2),
+        "scan: the body returns a carry of another structure than it takes\n"
+        "  takes     (*, *)\n"
+        "  returns   (*, {'w': *})\n"
+        "  carry[1]  goes in as a tensor  comes out as a dict with keys 'w'\n",
+        "",
+    ),
+    (
+        lambda: irf.while_loop(lambda c: True, V, V),
+        "while_loop: body_fun is no function\n  body_fun  ndarray",
+        "",
+    ),
+    (lambda: irf.fori_loop(0, 3, V, V), "fori_loop: body_fun is no function", ""),
+    (lambda: irf.scan(None, V, length=2), "scan: f is no function\n  f  NoneType", ""),
+    (lambda: irf.scan(lambda c, x: (c, x), V, length=-1), "scan: length is -1, less than 0", ""),
+    (
+        lambda: irf.scan(lambda c, x: (c, x), V, length=irf.asarray(3)),
+        "scan: length is no int\n  length  Tensor\n",
+        "hint: a number of steps that is a tensor needs fori_loop or while_loop",
+    ),
+    (
+        lambda: irf.scan(lambda c, x: (c, x), V, np.ones(4), length=3),
+        "scan: leading axes differ\n  xs      f64[4]  axis 0 = 4\n  length  3\n",
+        "",
+    ),
+    (
+        lambda: irf.scan(lambda c, x: (c, x), V, length=2, unroll=0),
+        "scan: unroll is 0, less than 1",
+        "",
+    ),
+    (
+        lambda: irf.fori_loop(0, irf.asarray(3), lambda i, c: c, V, unroll=2),
+        "fori_loop: unroll needs bounds that are Python ints\n  lower  int\n  upper  Tensor",
+        "",
+    ),
     (lambda: irf.scan(lambda c, x: (c, x), V), "scan: without sequences it needs length=", ""),
     (
         lambda: irf.scan(lambda c, x: (c, x), V, (1.0,)),

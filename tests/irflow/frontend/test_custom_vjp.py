@@ -134,3 +134,19 @@ def test_rules_that_do_not_fit(function, error, text):
         irf.grad(function)(1.0)
     assert str(caught.value).startswith(text)
     assert caught.value.location.function == "test_rules_that_do_not_fit"
+
+
+@WRAPS
+def test_results_that_are_arguments_or_each_other(wrap):
+    """The gradient of the result is not added to that of the argument that it equals."""
+
+    @irf.custom_vjp
+    def same(x):
+        return x, x, x * 2
+
+    same.defvjp(
+        lambda x: (lambda y: ((x, y, y), ()))(x * 2), lambda r, g: (g[0] * 10 + g[1] + g[2] * 100,)
+    )
+    assert wrap(irf.grad(lambda x: same(x)[0]))(1.0).item() == 10
+    assert wrap(irf.grad(lambda x: same(x)[2] * 3 + x))(1.0).item() == 301
+    assert wrap(irf.grad(irf.grad(lambda x: same(x * x)[0])))(1.0).item() == 20

@@ -35,14 +35,14 @@ def compare(ours, theirs, args, mode, monkeypatch):
     expected = list(expected) if isinstance(expected, (list, tuple)) else [expected]
     found = list(found) if isinstance(found, (list, tuple)) else [found]
     assert len(found) == len(expected)
-    is_f64 = any(np.asarray(a).dtype == np.float64 for a in args)
+    is_f64 = any(np.asarray(a).dtype in (np.float64, np.complex128) for a in args)
     for result, wanted in zip(found, expected, strict=True):
         wanted = np.asarray(wanted)
         assert result.shape == wanted.shape
-        kinds = {"b": "b", "i": "iu", "u": "iu", "f": "f"}[wanted.dtype.kind]
+        kinds = {"b": "b", "i": "iu", "u": "iu", "f": "f", "c": "c"}[wanted.dtype.kind]
         assert result.dtype.kind in kinds, (result.dtype, wanted.dtype)
-        if wanted.dtype.kind == "f":
-            rtol = 1e-12 if is_f64 and result.dtype == np.float64 else 2e-5
+        if wanted.dtype.kind in "fc":
+            rtol = 1e-12 if is_f64 and result.dtype == wanted.dtype else 2e-5
             np.testing.assert_allclose(result, wanted, rtol=rtol, atol=rtol)
         else:
             np.testing.assert_array_equal(result, wanted)
