@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from irflow.analysis import every_graph
-from irflow.ir.graph import Graph
+from irflow.ir.graph import Graph, Node
 from irflow.transform import Pass, PassContext
+from irflow_passes.pruning import prune
 
 
 @dataclass(frozen=True)
 class Dce(Pass):
-    """Remove nodes whose results nobody reads.
+    """Remove nodes whose results nobody reads, and such results of branches and loops.
 
-    Before: nodes that no output depends on.
-    After: every node is needed by an output of its graph. Inputs stay, used or not.
+    Before: nodes that no output depends on; carries that lead nowhere, outputs of a scan and of
+        branches that are not read.
+    After: every node is needed by an output of its graph. Inputs of the graph stay, used or not.
     Keeps: the results bit by bit.
     Needs: nothing.
     """
@@ -23,19 +24,32 @@ class Dce(Pass):
     name: ClassVar[str] = "dce"
 
     def run(self, graph: Graph, context: PassContext) -> bool:
-        changed = False
-        for part in every_graph(graph):
-            changed |= _sweep(part, context)
-        return changed
+        return _sweep(graph, context)
 
 
 def _sweep(graph: Graph, context: PassContext) -> bool:
     """Backwards, so that a node is met after all its readers: one walk is enough."""
     changed = False
     for node in reversed(graph):
-        if any(output.uses for output in node.outputs) or context.is_exhausted:
+        if context.is_exhausted:
+            break
+        if any(output.uses for output in node.outputs):
+            changed |= _sweep_regions(graph, node, context)
             continue
         context.count("remove_unused", node)
         graph.erase(node)
         changed = True
     return changed
+
+
+def _sweep_regions(graph: Graph, node: Node, context: PassContext) -> bool:
+    """Sweep the regions, and drop what they give for nothing, as long as one leads to the other."""
+    changed = False
+    while True:
+        for region in node.regions:
+            changed |= _sweep(region, context)
+        smaller = None if context.is_exhausted else prune(graph, node)
+        if smaller is None:
+            return changed
+        context.count("prune_results", smaller)
+        node, changed = smaller, True

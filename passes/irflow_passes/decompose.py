@@ -36,6 +36,8 @@ class Decompose(Pass):
             row = node.op.row
             if row.name not in names and not context.lacks(node):
                 return None
+            if node.has_complex:
+                return NoMatch("expansions hold for real numbers")
             if row.expand is None:
                 return NoMatch(f"{row.name} has no expansion")
             try:

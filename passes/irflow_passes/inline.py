@@ -8,16 +8,19 @@ from typing import ClassVar
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node
 from irflow.ops.control import Checkpoint
+from irflow.ops.custom_jvp import CustomJvp
 from irflow.ops.regions import Call, CustomVjp, region_sizes
 from irflow.transform import Pass, PassContext
+
+INLINED = (Call, Checkpoint, CustomJvp, CustomVjp)
 
 
 @dataclass(frozen=True)
 class Inline(Pass):
     """Replace calls by the nodes of their regions.
 
-    Before: `call<"softmax">` with a region; functions with a gradient of the user's own; parts that
-        their gradient computes again.
+    Before: `call<"softmax">` with a region; functions with a derivative of the user's own; parts
+        that their gradient computes again.
     After: their nodes; calls that the backend runs itself stay. Nested calls are inlined too.
     Keeps: the results bit by bit, and the locations of the nodes.
     Needs: gradients have been taken; the user's ones are dropped.
@@ -29,7 +32,7 @@ class Inline(Pass):
         changed = False
         node = graph.first
         while node is not None:
-            if isinstance(node.op, Call | Checkpoint | CustomVjp) and not context.is_exhausted:
+            if isinstance(node.op, INLINED) and not context.is_exhausted:
                 if not context.claims(node):
                     node, changed = _inline(graph, node, context), True
                     continue

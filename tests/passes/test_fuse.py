@@ -201,6 +201,19 @@ def test_a_contraction_computes_nothing_before() -> None:
     assert "through moves of elements only" in reasons(report)
 
 
+def test_a_contraction_does_not_regroup_what_it_reads() -> None:
+    graph, report = fuse(
+        """graph @f(%x: f32[8, n, 4], %w: f32[32, 4]) -> f32[n, 4] {
+          %0 = transpose<(1, 0, 2)> %x : f32[n, 8, 4]
+          %1 = reshape<(n, 32)> %0 : f32[n, 32]
+          %2 = matmul %1, %w : f32[n, 4]
+          return %2
+        }"""
+    )
+    assert shown(graph) == ["loop(transpose reshape)", "matmul"]
+    assert "by strides" in reasons(report)
+
+
 def test_one_contraction_a_kernel() -> None:
     graph, _ = fuse(
         """graph @f(%x: f32[n, 4], %w: f32[4, 4]) -> f32[n, 4] {

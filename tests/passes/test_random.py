@@ -135,7 +135,7 @@ def random_graph(seed: int, size: int) -> Graph:
 @pytest.mark.parametrize("seed", range(80))
 def test_results_stay(seed: int) -> None:
     graph = random_graph(seed, 15 + seed)
-    text = level_pipeline(1 + seed % 3, backend="fuse")
+    text = level_pipeline(1 + seed % 3, backend="hoist,rematerialize,fuse")
     report = PassManager(text, find_pass).run(graph, check=3)
     assert report.unchecked is None
     for node in graph:
@@ -154,7 +154,8 @@ def test_every_op_comes_through_all_passes(name: str) -> None:
         inputs = tuple(graph.add_input(type) for type in types)
         regions = tuple(region.copy() for region in sample.regions)
         graph.set_outputs(graph.insert(Node(sample.op, inputs, regions, None)).outputs)
-        report = PassManager(level_pipeline(3, backend="fuse"), find_pass).run(graph, check=3)
+        text = level_pipeline(3, backend="hoist,rematerialize,fuse")
+        report = PassManager(text, find_pass).run(graph, check=3)
         assert report.unchecked is None, sample.label
 
 

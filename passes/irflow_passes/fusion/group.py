@@ -111,7 +111,7 @@ class Group:
         if len(self.inputs) + added - (node.output in self.inputs) > inputs:
             return f"the group would read more than {inputs} inputs"
         if self.prologue[index_class] and not traits.is_prologue(node):
-            return "a contraction reads its operands through moves of elements only"
+            return "a contraction reads its operands through moves of elements only, by strides"
         if traits.is_contraction(node) or traits.reduction(node) is not None:
             return self._refuses_loop(node, index_class)
         repeated = self.repeated_flops + traits.flops(node) if self.repeated[index_class] else 0

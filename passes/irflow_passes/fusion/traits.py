@@ -7,6 +7,7 @@ from collections.abc import Hashable
 
 from irflow.ir.graph import Node
 from irflow.ir.op import Lowering
+from irflow.ops.barrier import OptimizationBarrier
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.elementwise import Convert, Elementwise
@@ -79,11 +80,16 @@ def _reduced_axes(node: Node) -> tuple[int, ...] | None:
 
 def is_contraction(node: Node) -> bool:
     """Whether the op is a matrix product or a convolution."""
-    return node.op.lowering is Lowering.CONTRACTION
+    return node.lowering is Lowering.CONTRACTION
 
 
 def is_prologue(node: Node) -> bool:
-    """Whether a contraction may compute this while it reads an operand."""
+    """Whether a contraction may compute this while it reads an operand.
+
+    A reshape of permuted axes it may not: every element would be found by divisions.
+    """
+    if type(node.op) is Reshape and (source := node.inputs[0].node) is not None:
+        return type(source.op) is not Transpose
     return type(node.op) in _PROLOGUE or is_scalar_constant(node)
 
 
@@ -111,7 +117,9 @@ def refusal(node: Node) -> str | None:
         return f"{node.op.name} has several results"
     if type(node.op) is Constant and not is_scalar_constant(node):
         return "a constant array stays in memory"
-    lowering = node.op.lowering
+    if type(node.op) is OptimizationBarrier:
+        return "a barrier is its operand where that lies in memory"
+    lowering = node.lowering
     if lowering in (Lowering.ELEMENT, Lowering.CONTRACTION):
         return None
     if lowering is Lowering.REDUCTION and reduction(node) is not None:

@@ -177,9 +177,10 @@ def cancel_signs(node: Node, build: RuleBuilder) -> Value | None:
 def drop_sign(node: Node, build: RuleBuilder) -> Value | None:
     """`square(-x)` is `square(x)`; likewise for `absolute`, and of an absolute value."""
     inner = made_by_row(node.inputs[0], "negative", "absolute")
-    if node.output.type.dtype.kind == "uint":
+    if inner is None or node.output.type.dtype.kind == "uint":
         return None
-    return build(node.op, inner.inputs[0]) if inner else None
+    # The magnitude of a complex number has another type than the number.
+    return build(node.op, inner.inputs[0]) if not inner.has_complex else None
 
 
 @rewrites("absolute")
