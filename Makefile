@@ -10,6 +10,9 @@
 PYTHON ?= python3
 JOBS ?= 2
 
+# A process that has done its share takes over part of another's: some tests take minutes.
+SHARED := -n $(JOBS) --dist worksteal
+
 VENV := .venv
 LINT_VENV := .venv-dev
 TOY := tests/plugins/irflow_toy
@@ -22,10 +25,10 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python -m irflow.cli demo
 
 test: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest -n $(JOBS) -m "not slow"
+	$(VENV)/bin/python -m pytest $(SHARED) -m "not slow"
 
 test-all: $(VENV)/.installed
-	IRFLOW_TEST=all $(VENV)/bin/python -m pytest -n $(JOBS)
+	IRFLOW_TEST=all $(VENV)/bin/python -m pytest $(SHARED)
 
 bench: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest -q -s -p no:xdist --override-ini "python_files=bench_*.py" --override-ini "python_functions=bench_*" tests/benchmarks

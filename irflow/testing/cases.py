@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from irflow.ir.op import OPS, Op, Sample, fields_of, infer_types
 from irflow.ir.types import TensorType, type_of
 from irflow.ops.elementwise import Convert, Elementwise, row_inputs
 from irflow.scalars import KINDS, ROWS, Scalar
+from irflow.testing.reference import values_of
 
 Part = tuple[str, Graph, tuple[np.ndarray, ...]]
 """A label, a graph and its inputs."""
@@ -40,6 +42,11 @@ class SampleCase:
     @property
     def inputs(self) -> tuple[np.ndarray, ...]:
         return self.sample.inputs
+
+    @property
+    def parts(self) -> list[Part]:
+        """The bound graph with its label and inputs."""
+        return [(str(self), self.bound, self.inputs)]
 
     @property
     def declared(self) -> Graph:
@@ -67,12 +74,46 @@ def single(op: Op, types: Sequence[TensorType], regions: Sequence[Graph] = ()) -
     return graph
 
 
+@dataclass(frozen=True)
+class SampleGroup:
+    """Samples of one op that may be compiled as one graph: they are compared with one epsilon."""
+
+    cases: tuple[SampleCase, ...]
+
+    def __str__(self) -> str:
+        first, last = self.cases[0], self.cases[-1]
+        return str(first) if first is last else f"{first}-to-{last.number}"
+
+    @property
+    def parts(self) -> list[Part]:
+        """The bound graphs with their labels and inputs."""
+        return [part for case in self.cases for part in case.parts]
+
+
 def sample_cases() -> list[SampleCase]:
     """Every sample of every op, in the order of the ops' names."""
+    return _sample_cases(tuple(sorted(OPS.items())))
+
+
+@functools.cache
+def _sample_cases(ops: tuple[tuple[str, type[Op]], ...]) -> list[SampleCase]:
     return [
         SampleCase(name, number, sample)
-        for name, op in sorted(OPS.items())
+        for name, op in ops
         for number, sample in enumerate(op.samples())
+    ]
+
+
+def sample_groups(most: int) -> list[SampleGroup]:
+    """All samples, up to `most` of an op together."""
+    found: dict[tuple[str, float], list[SampleCase]] = {}
+    for case in sample_cases():
+        epsilon = max((v.type.dtype.epsilon for v in values_of(case.bound)), default=0.0)
+        found.setdefault((case.op, epsilon), []).append(case)
+    return [
+        SampleGroup(tuple(cases[start : start + most]))
+        for cases in found.values()
+        for start in range(0, len(cases), most)
     ]
 
 

@@ -21,21 +21,34 @@ from unittest import SkipTest
 
 import numpy as np
 
-from irflow import dims, dtypes, frontend, ops, plugins
+from irflow import dtypes, frontend, plugins
 from irflow.backend import Capabilities, Executable
 from irflow.errors import DTypeError, ShapeError, UnsupportedError
-from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
-from irflow.ir.op import OPS, Op, register
-from irflow.ir.types import TensorType
-from irflow.ops import Handle
+from irflow.ir.op import OPS
 from irflow.scalars import find
 from irflow.testing.bench import Bench, lacking
-from irflow.testing.cases import DTypeCase, SampleCase, dtype_cases, merged, sample_cases
+from irflow.testing.cases import (
+    DTypeCase,
+    Part,
+    SampleCase,
+    SampleGroup,
+    dtype_cases,
+    merged,
+    sample_cases,
+    sample_groups,
+)
 from irflow.testing.functions import GRADIENTS, GradientCase, Training, arrays_of
 from irflow.testing.graphs import random_inputs, recipes
 from irflow.testing.recipes import Recipe
 from irflow.testing.reference import Reference, assert_same_bits
+from irflow.testing.small_graphs import (
+    SHARING,
+    StrangeOp,
+    floats,
+    pair,
+    symbolic_graph,
+)
 from irflow.transform.pipeline import parse_pipeline
 
 if TYPE_CHECKING:
@@ -44,25 +57,6 @@ if TYPE_CHECKING:
 THREADS = 8
 CALLS_PER_THREAD = 20
 LEVELS = (0, 1, 2, 3)
-Function = Callable[[Handle, Handle], Sequence[Handle]]
-
-
-def _shuffled(x: Handle, y: Handle) -> Sequence[Handle]:
-    part = ops.slice_axis(y, 0, 0, 1)
-    return [ops.transpose(x, (1, 0)), ops.reshape(x, (6,)), part, ops.flip(x)]
-
-
-# Graphs of two f32[2, 3] whose results one may be tempted to share or to return as views.
-SHARING: dict[str, Function] = {
-    "an-input": lambda x, y: [x, x + y],
-    "an-input-twice": lambda x, y: [x, x, y],
-    "a-result-twice": lambda x, y: [x + y] * 2,
-    "equal-results": lambda x, y: [x + y, x + y],
-    "views": _shuffled,
-    "a-constant": lambda x, y: [x.constant(np.ones((2, 3), np.float32)), x + y],
-    "a-repeated-scalar": lambda x, y: [x.full(2.0, (2, 3)), x + y],
-    "updated-in-place": lambda x, y: [x * 2.0, (x * 2.0) + y, find("negative")(x * 2.0)],
-}
 
 
 class BackendConformance:
@@ -71,15 +65,18 @@ class BackendConformance:
     Class attributes:
         backend: the name in the entry point, or under which `plugins.registered` knows it.
         examples: how many random graphs are tried.
+        most_merged: how many samples of an op are compiled as one graph, which is faster than each
+            alone; where that fails, each alone shows which.
     """
 
     backend: ClassVar[str] = ""
     examples: ClassVar[int] = 25
+    most_merged: ClassVar[int] = 1
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give each test that takes cases one call a case; pytest asks for this."""
         tables: dict[str, Callable[[], Sequence[object]]] = {
-            "sample": sample_cases,
+            "sample": lambda: sample_groups(self.most_merged),
             "symbolic": lambda: [c for c in sample_cases() if c.sample.shapes is not None],
             "typed": dtype_cases,
             "gradient": lambda: GRADIENTS,
@@ -119,7 +116,7 @@ class BackendConformance:
         parse_pipeline(plugins.find_backend(self.backend).pipeline(level), plugins.find_pass)
 
     def test_the_graph_is_listed(self) -> None:
-        executable = self.bench.compile(_pair(lambda x, y: [x + y]))
+        executable = self.bench.compile(pair(lambda x, y: [x + y]))
         assert "graph @" in executable.listing("graph")
         assert all(executable.listing(kind) for kind in executable.listings)
         try:
@@ -130,9 +127,30 @@ class BackendConformance:
 
     # -------------------------------------------------------------------------- what it computes
 
-    def test_sample(self, sample: SampleCase) -> None:
+    def test_sample(self, sample: SampleCase | SampleGroup) -> None:
         """Every sample of every op, with concrete sizes."""
-        self.bench.check(sample.bound, sample.inputs, f"sample {sample}")
+        parts = sample.parts
+        is_able = all(lacking(self.bench.backend, graph) is None for _, graph, _ in parts)
+        if len(parts) == 1 or not is_able:
+            self._check_each(parts)
+            return
+        _, graph, inputs = merged(parts)
+        try:
+            self.bench.check(graph, inputs, f"samples {sample}")
+        except Exception:
+            self._check_each(parts)
+            raise
+
+    def _check_each(self, parts: Sequence[Part]) -> None:
+        """Each part alone; skipped only if all of them are."""
+        skipped = []
+        for label, graph, inputs in parts:
+            try:
+                self.bench.check(graph, inputs, f"sample {label}")
+            except SkipTest as reason:
+                skipped.append(reason)
+        if len(skipped) == len(parts):
+            raise skipped[0]
 
     def test_symbolic_sample(self, symbolic: SampleCase) -> None:
         """Every sample that is declared with symbolic sizes, compiled for all sizes."""
@@ -170,10 +188,10 @@ class BackendConformance:
 
     def test_one_compilation_serves_all_sizes(self) -> None:
         """An executable for a symbolic batch, called with several sizes in turn."""
-        graph = _symbolic()
+        graph = symbolic_graph()
         executable = self.bench.compile(graph)
         for size in (3, 1, 8, 17, 3):
-            inputs = [_floats(size, 4, seed=size), _floats(4, 2)]
+            inputs = [floats(size, 4, seed=size), floats(4, 2)]
             Reference(graph, inputs).check(executable(inputs), f"{self.backend}: batch of {size}")
 
     def test_training(self) -> None:
@@ -238,8 +256,8 @@ class BackendConformance:
 
     def test_results_stand_alone(self, sharing: str) -> None:
         """No result shares memory with an input, another result, or a result of the next call."""
-        executable = self.bench.compile(_pair(SHARING[sharing]))
-        inputs = [_floats(2, 3), _floats(2, 3, seed=1)]
+        executable = self.bench.compile(pair(SHARING[sharing]))
+        inputs = [floats(2, 3), floats(2, 3, seed=1)]
         kept = [array.copy() for array in inputs]
         first = executable(inputs)
         expected = [array.copy() for array in first]
@@ -254,33 +272,33 @@ class BackendConformance:
         assert_same_bits(kept, inputs, "writing into results changed the inputs")
         second = executable(inputs)
         assert_same_bits(expected, second, "writing into results changed those of the next call")
-        executable([_floats(2, 3, seed=2), _floats(2, 3, seed=3)])
+        executable([floats(2, 3, seed=2), floats(2, 3, seed=3)])
         assert_same_bits(expected, second, "the next call changed earlier results")
 
     def test_inputs_may_be_read_only_and_strided(self) -> None:
         """Views with steps, reversed, in Fortran order, repeated, read-only; none is written to."""
-        executable = self.bench.compile(_pair(lambda x, y: [x * y + x, y * 2.0]))
-        wide = _floats(8, 9)
+        executable = self.bench.compile(pair(lambda x, y: [x * y + x, y * 2.0]))
+        wide = floats(8, 9)
         views = [
             wide[:4:2, ::3],
             wide[7:5:-1, 2::-1],
-            np.asfortranarray(_floats(2, 3)),
+            np.asfortranarray(floats(2, 3)),
             wide[:3, :2].T,
         ]
-        views.append(np.broadcast_to(_floats(3), (2, 3)))
+        views.append(np.broadcast_to(floats(3), (2, 3)))
         for view in views:
             view = view.view()
             view.flags.writeable = False
             before = wide.copy()
-            expected = executable([np.ascontiguousarray(view), _floats(2, 3, seed=1)])
-            got = executable([view, _floats(2, 3, seed=1)])
+            expected = executable([np.ascontiguousarray(view), floats(2, 3, seed=1)])
+            got = executable([view, floats(2, 3, seed=1)])
             assert_same_bits(expected, got, f"{self.backend}: an input with strides {view.strides}")
             assert_same_bits([before], [wide], f"{self.backend}: an input was written to")
 
     def test_wrong_arguments_are_refused(self) -> None:
         """Too few, too many, of another shape, rank or element type: a ShapeError or DTypeError."""
-        executable = self.bench.compile(_pair(lambda x, y: [x + y]))
-        good, wide = _floats(2, 3), _floats(3, 2)
+        executable = self.bench.compile(pair(lambda x, y: [x + y]))
+        good, wide = floats(2, 3), floats(3, 2)
         wrong: dict[str, list[np.ndarray]] = {
             "one argument too few": [good],
             "one argument too many": [good, good, good],
@@ -296,9 +314,9 @@ class BackendConformance:
 
     def test_sizes_that_contradict_are_refused(self) -> None:
         """One symbolic size with two values, and a size below its bound."""
-        executable = self.bench.compile(_symbolic(second=True))
-        self._refuses(executable, [_floats(3, 4), _floats(2, 4)], "n = 3 and n = 2")
-        self._refuses(executable, [_floats(0, 4), _floats(0, 4)], "n = 0 below its bound 1")
+        executable = self.bench.compile(symbolic_graph(second=True))
+        self._refuses(executable, [floats(3, 4), floats(2, 4)], "n = 3 and n = 2")
+        self._refuses(executable, [floats(0, 4), floats(0, 4)], "n = 0 below its bound 1")
 
     def _refuses(self, executable: Executable, arrays: list[np.ndarray], what: str) -> None:
         try:
@@ -314,7 +332,7 @@ class BackendConformance:
         abilities = self.bench.backend.capabilities()
         if abilities.ops is None and abilities.host_steps:
             raise SkipTest(f"{self.backend} runs every op, by its NumPy meaning if need be")
-        with _StrangeOp() as graph:
+        with StrangeOp() as graph:
             try:
                 executable = self.bench.compile(graph)
             except SkipTest:
@@ -348,59 +366,3 @@ class BackendConformance:
         for thread in threads:
             thread.join()
         assert not problems, problems[0]
-
-
-# ------------------------------------------------------------------------------ small graphs
-
-
-def _floats(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def _pair(function: Function) -> Graph:
-    """A graph of a function of two `f32[2, 3]`."""
-    return _graph(function, (2, 3), (2, 3))
-
-
-def _symbolic(*, second: bool = False) -> Graph:
-    """`tanh(x @ w)` of a symbolic batch; with `second` the sum of two batches of one size."""
-    n = dims.symbol("n")
-    if second:
-        return _graph(lambda x, y: [x + y], (n, 4), (n, 4))
-    return _graph(lambda x, w: [find("tanh")(ops.matmul(x, w)), x * 2.0], (n, 4), (4, 2))
-
-
-def _graph(function: Function, left: Sequence[dims.Size], right: Sequence[dims.Size]) -> Graph:
-    graph = Graph("main")
-    builder = Builder(graph)
-    types = (TensorType(dtypes.f32, tuple(shape)) for shape in (left, right))
-    inputs = [
-        Handle(builder, graph.add_input(t, name)) for t, name in zip(types, "xy", strict=True)
-    ]
-    graph.set_outputs([handle.value for handle in function(inputs[0], inputs[1])])
-    return graph
-
-
-class _StrangeOp:
-    """Registers an op for the length of a `with` block and gives a graph that uses it."""
-
-    name = "conformance_strange"
-
-    def __enter__(self) -> Graph:
-        class Strange(Op):
-            """An op that no backend knows."""
-
-            def infer(self, *types: TensorType) -> TensorType:
-                return types[0]
-
-            def numpy(self, *inputs: np.ndarray) -> np.ndarray:
-                return np.array(inputs[0])
-
-        registered = register(self.name)(Strange)
-        graph = Graph("strange")
-        x = graph.add_input(TensorType(dtypes.f32, (3,)), "x")
-        graph.set_outputs(Builder(graph).emit(registered(), [x]))
-        return graph
-
-    def __exit__(self, *error: object) -> None:
-        del OPS[self.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from irflow import dtypes, ops
 from irflow.scalars import ROWS, Scalar, find
-from irflow.testing.recipes import Choices, Maker, Way, kind
+from irflow.testing.recipes import DTYPES, Choices, Maker, Way, kind
 
 # Floats at which these are computed may be any; the others are moved into the row's domain first.
 TOTAL = (
@@ -163,9 +163,8 @@ def where(maker: Maker, choices: Choices) -> None:
 @kind()
 def convert(maker: Maker, choices: Choices) -> None:
     """Another element type; integers only from what is known exactly."""
-    target = choices.of((dtypes.f32, dtypes.f64, dtypes.i32, dtypes.bool_, dtypes.i64, dtypes.f16))
+    target = dtypes.parse(choices.of(DTYPES))
     x = maker.pick(choices, lambda value: target.is_float or maker.is_exact(value))
-    is_wider = x.dtype.is_float and x.dtype.bits <= target.bits and target.is_float
-    maker.add(
-        ops.convert(x, target), exact=maker.is_exact(x) and (is_wider or x.dtype.kind == "bool")
-    )
+    is_wider = x.dtype.is_float and target.is_float and x.dtype.bits < target.bits
+    keeps = is_wider or x.dtype in (target, dtypes.bool_)
+    maker.add(ops.convert(x, target), exact=maker.is_exact(x) and keeps)

@@ -25,7 +25,7 @@ from irflow.testing.recipes import (
     BASE,
     DTYPES,
     KINDS,
-    LARGEST_BATCH,
+    LARGEST,
     NUMBERS,
     SHAPES,
     SMOOTH,
@@ -58,7 +58,7 @@ __all__ = [
 def recipes(
     most_steps: int = 12,
     kinds: Collection[str] | None = None,
-    dtypes: Collection[str] = DTYPES[:6],
+    dtypes: Collection[str] = DTYPES,
     shapes: Collection[tuple[int, ...]] = SHAPES,
 ) -> SearchStrategy[Recipe]:
     """A strategy of recipes, which print as what rebuilds them.
@@ -67,7 +67,7 @@ def recipes(
         most_steps: how many steps a graph is made of at most.
         kinds: names of kinds of steps, all of `KINDS` by default.
         dtypes: names of the inputs' element types.
-        shapes: shapes of inputs; `-1` is the symbolic batch.
+        shapes: shapes of inputs; `-1` and `-2` are symbolic sizes, the second may be 0.
 
     Raises:
         ImportError: hypothesis is not installed.
@@ -102,7 +102,7 @@ def graphs(most_steps: int = 12) -> SearchStrategy[Graph]:
 
 def smooth_graphs(most_steps: int = 8) -> SearchStrategy[Graph]:
     """A strategy of graphs in f64 that return one number, which is smooth in every float input."""
-    shapes = [shape for shape in SHAPES if -1 not in shape]
+    shapes = [shape for shape in SHAPES if all(size >= 0 for size in shape)]
     found = recipes(most_steps, SMOOTH, ("f64",), shapes)
     return found.map(scalar_graph)
 
@@ -127,12 +127,13 @@ def random_graph(seed: int, most_steps: int = 12) -> Graph:
 
 
 def random_inputs(graph: Graph, seed: int, *, special: bool = False) -> list[np.ndarray]:
-    """Arrays for the inputs of a random graph, of a batch that depends on the seed.
+    """Arrays for the inputs of a random graph, of sizes that depend on the seed.
 
     Args:
-        graph: one whose symbolic sizes are at most the batch `n`.
+        graph: one whose symbolic sizes are those of recipes, or fewer.
         seed: even ones give floats of both signs, odd ones floats near 1.
         special: whether some elements are NaN, infinite or at the limit of their type.
     """
-    arrays = draw_inputs(graph, {"n": seed % LARGEST_BATCH + 1}, seed % 2)
+    sizes = {"n": seed % LARGEST["n"] + 1, "m": seed % (LARGEST["m"] + 1)}
+    arrays = draw_inputs(graph, sizes, seed % 2)
     return special_inputs(arrays, np.random.default_rng(seed)) if special else arrays

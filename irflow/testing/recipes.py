@@ -30,7 +30,10 @@ from irflow.ops import Handle, broadcast_to
 Item = TypeVar("Item")
 
 BATCH = dims.symbol("n")
-LARGEST_BATCH = 5
+COUNT = dims.symbol("m", lower=0)
+SYMBOLS = {-1: BATCH, -2: COUNT}
+LARGEST = {"n": 5, "m": 5}
+"""The symbolic sizes of inputs, the second of which may be 0, and their largest values."""
 MOST_ELEMENTS = 600
 MOST_AXES = 4
 NUMBERS = 4  # how many numbers a step has,
@@ -51,16 +54,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: its element type by name, and its shape, `-1` for the symbolic batch."""
+    """One input: its element type by name, and its shape, negative for a symbolic size."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
     def type(self) -> TensorType:
-        return TensorType(
-            dtypes.parse(self.dtype), tuple(BATCH if s < 0 else s for s in self.shape)
-        )
+        return TensorType(dtypes.parse(self.dtype), tuple(SYMBOLS.get(s, s) for s in self.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +205,17 @@ def can_broadcast(small: Sequence[Size], large: Sequence[Size]) -> bool:
 
 
 def concrete_size(shape: Sequence[Size]) -> int:
-    """The number of elements with a large batch."""
-    return math.prod(
-        s if isinstance(s, int) else dims.evaluate(s, {"n": LARGEST_BATCH}) for s in shape
-    )
+    """The number of elements where symbolic sizes are large."""
+    return math.prod(s if isinstance(s, int) else dims.evaluate(s, LARGEST) for s in shape)
 
 
 # ------------------------------------------------------------------------------------------ drawing
 
-DTYPES = ("f32", "f64", "i32", "i64", "bool", "f16", "bf16", "u8", "u32", "i16")
+DTYPES = (
+    *("f32", "f64", "i32", "i64", "bool", "f16", "bf16", "f32"),
+    *("u8", "u32", "i16", "i8", "u16", "u64", "f64", "f32"),
+)
+"""Element types by name; those that stand here several times are drawn more often."""
 SHAPES = (
     (2, 3),
     (-1, 3),
@@ -226,6 +229,9 @@ SHAPES = (
     (2, 5, 2),
     (1,),
     (-1, 4, 2),
+    (-2,),
+    (-2, 3),
+    (2, -2),
 )
 
 
@@ -236,7 +242,7 @@ def random_recipe(generator: np.random.Generator, most_steps: int = 12) -> Recip
     def choose(items: Sequence[Item]) -> Item:
         return items[int(generator.integers(len(items)))]
 
-    inputs = [Input(choose(DTYPES[:6]), choose(SHAPES)) for _ in range(generator.integers(1, 4))]
+    inputs = [Input(choose(DTYPES), choose(SHAPES)) for _ in range(generator.integers(1, 4))]
     steps = [
         Step(choose(kinds), tuple(int(i) for i in generator.integers(0, BASE, NUMBERS)))
         for _ in range(generator.integers(1, most_steps + 1))
@@ -246,10 +252,14 @@ def random_recipe(generator: np.random.Generator, most_steps: int = 12) -> Recip
 
 
 SPECIAL: dict[str, tuple[float, ...]] = {
-    "float": (math.nan, math.inf, -math.inf, -0.0, 0.0, 1e-40, 3e38, -65504.0, 0.5, 1.5),
-    "int": (0, 1, -1, 127, -128, 32767, -(2**31), 2**31 - 1, -(2**63)),
-    "uint": (0, 1, 255, 128, 65535, 2**31, 2**32 - 1),
+    "float": (
+        *(math.nan, math.inf, -math.inf, -0.0, 0.0, 0.5, 1.5),
+        *(6e-8, 1e-40, -1e-45, 5e-324, -65504.0, 3e38, -1e308),
+    ),
+    "int": (0, 1, -1, 127, -128, 32767, -(2**31), 2**31 - 1, -(2**63), 2**63 - 1),
+    "uint": (0, 1, 255, 128, 65535, 2**31, 2**32 - 1, 2**63, 2**64 - 1),
 }
+"""Denormal numbers of each float type are among them."""
 
 
 def special_inputs(

@@ -19,7 +19,7 @@ from irflow.ir.evaluate import bind_sizes, evaluate, run_node
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import type_of
-from irflow.transform.verify import to_f64, wrong_elements
+from irflow.transform.verify import to_f64, widened, wrong_elements
 
 SPREAD_FACTOR = 16.0
 NOISY_RUNS = 4
@@ -122,11 +122,8 @@ class Reference:
         own, exact = self.own[number], self.exact[number]
         if not dtypes.from_numpy(own.dtype).is_inexact:
             return np.asarray((got != own) & (got != exact))
-        if np.iscomplexobj(own):
-            real = wrong_elements(own.real, exact.real, got.real, self.epsilon)
-            return np.asarray(real | wrong_elements(own.imag, exact.imag, got.imag, self.epsilon))
         wrong = wrong_elements(own, exact, got, self.epsilon)
-        if wrong.any():
+        if wrong.any() and not np.iscomplexobj(own):
             with np.errstate(all="ignore"):
                 error = np.abs(got.astype(np.float64) - exact)
             wrong &= ~(error <= SPREAD_FACTOR * self.spread[number])
@@ -158,11 +155,6 @@ class Reference:
                 size = own.type.dtype.epsilon if rounds(node) else 0.0
                 values[value] = perturbed(np.asarray(array), size, generator)
         return [values[value] for value in self._wide.outputs]
-
-
-def widened(array: np.ndarray) -> np.ndarray:
-    """Floats as f64, all else as it is."""
-    return array.astype(np.float64) if dtypes.from_numpy(array.dtype).is_float else array
 
 
 def values_of(graph: Graph) -> Iterator[Value]:

@@ -12,7 +12,7 @@ from irflow.ir.op import OPS
 from irflow.ops import Handle
 from irflow.ops.regions import StopGradient
 from irflow.scalars import find
-from irflow.testing.recipes import Choices, Maker, Unfit, Way, kind
+from irflow.testing.recipes import DTYPES, Choices, Maker, Unfit, Way, kind
 
 # -------------------------------------------------------------------------------- moving elements
 
@@ -260,8 +260,8 @@ def one_hot(maker: Maker, choices: Choices) -> None:
 @kind()
 def constant(maker: Maker, choices: Choices) -> None:
     """A constant of some shape."""
-    dtype = choices.of((dtypes.f32, dtypes.f64, dtypes.i64, dtypes.i32, dtypes.bool_))
-    shape = choices.of(((), (3,), (2, 3), (4, 4), (1,)))
+    dtype = dtypes.parse(choices.of(DTYPES))
+    shape = choices.of(((), (3,), (2, 3), (4, 4), (1,), (0, 3)))
     count = int(np.prod(shape))
     array = (
         ((np.arange(count) * 7 + choices.below(16)) % 5 - 1.5).reshape(shape).astype(dtype.numpy)

@@ -14,7 +14,13 @@ from irflow.errors import IrflowError, UnsupportedError
 from irflow.ir.evaluate import bind_sizes, evaluate
 from irflow.ir.graph import Graph
 from irflow.testing import BackendConformance
-from irflow.testing.cases import DTypeCase, SampleCase, dtype_cases, sample_cases
+from irflow.testing.cases import (
+    DTypeCase,
+    SampleCase,
+    dtype_cases,
+    sample_cases,
+    sample_groups,
+)
 
 Arrays = Sequence[np.ndarray]
 
@@ -96,6 +102,24 @@ def test_a_wrong_value_is_named_with_op_sample_dtype_and_element() -> None:
     assert f"expected      {expected}" in text
     got = np.tanh(TANH.inputs[0])[1, 2] + np.float32(1e-3)
     assert f"got           {got!s}" in text
+
+
+def test_a_wrong_sample_is_named_where_several_are_compiled_together() -> None:
+    group = next(g for g in sample_groups(8) if TANH in g.cases)
+    assert len(group.cases) == 8
+    compiled = []
+
+    def spoil(graph: Graph, arrays: Arrays, results: list[np.ndarray]) -> list[np.ndarray]:
+        compiled.append(len(graph.outputs))
+        if "tanh" in rows_of(graph):
+            results[rows_of(graph).index("tanh")] += np.float32(1e-3)
+        return results
+
+    with kit_for(spoil), pytest.raises(AssertionError, match=f"^faulty: sample {TANH}: "):
+        KIT.test_sample(group)
+    assert compiled[0] == 8
+    with kit_for():
+        KIT.test_sample(group)
 
 
 def test_a_wrong_dtype_and_a_wrong_shape_are_found() -> None:

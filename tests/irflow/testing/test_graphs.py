@@ -23,6 +23,7 @@ from irflow.testing.graphs import (
     recipes,
     smooth_graphs,
 )
+from irflow.testing.recipes import DTYPES
 from irflow.testing.reference import Reference
 
 NOT_GENERATED = {
@@ -30,14 +31,21 @@ NOT_GENERATED = {
     # with each other and with differences.
     "convolution_input_gradient",
     "convolution_weight_gradient",
+    "custom_jvp",
     "custom_vjp",
     # Only a pass makes it.
     "fusion",
+    # Its numbers are complex.
+    "fourier",
     # Random matrices may be singular or nearly so, and then a rounding error changes everything:
     # the pivots of one, whether another exists. The samples of the ops are well conditioned.
     "cholesky",
+    "eigh",
     "lu",
+    "pinv",
+    "qr",
     "solve",
+    "svd",
     "triangular_solve",
 }
 
@@ -77,7 +85,7 @@ def test_graphs_hold_all_kinds_of_things() -> None:
         dead += any(not value.uses for value in values)
         several += len(graph.outputs) > 1
     assert set(OPS) - set(ops) <= NOT_GENERATED
-    assert {"f32", "f64", "i32", "i64", "bool", "f16"} <= set(dtypes)
+    assert set(DTYPES) == set(dtypes)
     assert all(sizes[size] for size in (0, 1, 2, 3))
     assert any(not isinstance(size, int) for size in sizes)
     assert dead > 100
@@ -91,7 +99,7 @@ def test_every_kind_of_step_fits_somewhere() -> None:
         sizes = [len(prefix(recipe, count).build()) for count in range(len(recipe.steps) + 1)]
         grown = zip(recipe.steps, pairwise(sizes), strict=True)
         fitting.update(step.kind for step, (before, after) in grown if after > before)
-    assert {kind: count for kind, count in fitting.items() if count < 5} == {}
+    assert {kind: count for kind, count in fitting.items() if count < 3} == {}
     assert set(fitting) == set(KINDS)
 
 
@@ -108,10 +116,10 @@ def test_a_failing_graph_shrinks_to_its_cause() -> None:
         )
 
     found = find(
-        recipes(),
+        recipes(6),
         has_reversed_sum,
         settings=settings(max_examples=20000, database=None),
-        random=Random(0),
+        random=Random(1),
     )
     assert len(found.inputs) == 1
     assert len(found.steps) <= 4
