@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import ClassVar
 
-from irflow import dtypes
-from irflow.backend import Backend, Capabilities, CompileOptions, Executable, Reason
+from irflow.backend import Backend, CompileOptions, Executable, Reason
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
 from irflow.lowering import Target
@@ -54,10 +53,6 @@ class LlvmBackend(Backend):
     name: ClassVar[str] = "llvm"
     level: ClassVar[str] = "program"
     priority: ClassVar[int] = 10
-
-    def capabilities(self) -> Capabilities:
-        real = frozenset(dtype for dtype in dtypes.ALL if dtype.kind != "complex")
-        return Capabilities(dtypes=real)
 
     def available(self) -> str | None:
         return _problem()

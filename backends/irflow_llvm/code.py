@@ -7,7 +7,6 @@ plain arithmetic.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,9 @@ from irflow.scalars import Literal, Operand, Scalar
 
 REGISTER = {"bool": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"}
 """LLVM's names of types in registers; bf16 is held as its bits, since not every machine has it."""
+
+COMPUTING = ("add ", "mul ", "sub ", "getelementptr ", "insertelement ", "shufflevector ")
+"""How instructions start that neither read nor write memory and that code repeats most."""
 
 RowSpelling = Callable[[Scalar, "tuple[Value, ...]"], "Value"]
 
@@ -67,12 +69,21 @@ def literal_text(value: Literal, dtype: DType) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value(Operand):
-    """A name or literal in the IR. Arithmetic on it writes instructions at the end of `code`."""
+    """A name or literal in the IR. Arithmetic on it writes instructions at the end of `code`.
+
+    Attributes:
+        text: how it is written.
+        dtype: of each lane.
+        lanes: 1 for a scalar.
+        code: where it is used.
+        integer: the number, if it is known to be the same integer in every lane.
+    """
 
     text: str
     dtype: DType
     lanes: int
     code: Code = field(repr=False)
+    integer: int | None = None
 
     @property
     def type(self) -> str:
@@ -82,12 +93,6 @@ class Value(Operand):
     def typed(self) -> str:
         """The form in which it stands in an argument list."""
         return f"{self.type} {self.text}"
-
-    @property
-    def integer(self) -> int | None:
-        """The number, if it is an integer literal, the same in every lane."""
-        number = re.fullmatch(r"(?:splat \(i\d+ )?(-?\d+)\)?", self.text)
-        return int(number.group(1)) if number and self.dtype.is_integer else None
 
     def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Value:
         """The result of a row; numbers take the type and lanes of the other operands."""
@@ -110,6 +115,7 @@ class Code:
         label: the basic block that is being written.
         entry: instructions that belong at the function's start.
         symbols: what the module must declare or define, by name.
+        written: names of results in this basic block, by instruction.
     """
 
     spell: RowSpelling
@@ -118,6 +124,7 @@ class Code:
     entry: list[str] = field(default_factory=list)
     symbols: dict[str, str] = field(default_factory=dict)
     count: int = 0
+    written: dict[str, str] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------- making values
 
@@ -129,7 +136,7 @@ class Code:
         text = literal_text(value, dtype)
         if lanes > 1:
             text = f"splat ({scalar_type(dtype)} {text})"
-        return self.value(text, dtype, lanes)
+        return Value(text, dtype, lanes, self, int(value) if dtype.is_integer else None)
 
     def zero(self, dtype: DType, lanes: int = 1) -> Value:
         return self.literal(0, dtype, lanes)
@@ -147,14 +154,19 @@ class Code:
 
     def put(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
         """An instruction with a result."""
-        name = "%" + self.fresh()
-        self.line(f"{name} = {instruction}")
-        return self.value(name, dtype, lanes)
+        return self.value(self.raw(instruction), dtype, lanes)
 
     def raw(self, instruction: str) -> str:
-        """An instruction with a result of a type that is none of ours, such as a pointer."""
-        name = "%" + self.fresh()
-        self.line(f"{name} = {instruction}")
+        """An instruction with a result of a type that is none of ours, such as a pointer.
+
+        What only computes is not written twice in a basic block.
+        """
+        name = self.written.get(instruction)
+        if name is None:
+            name = "%" + self.fresh()
+            self.line(f"{name} = {instruction}")
+            if instruction.startswith(COMPUTING):
+                self.written[instruction] = name
         return name
 
     def binary(self, opcode: str, a: Value, b: Value) -> Value:
@@ -216,6 +228,7 @@ class Code:
         """Start a basic block."""
         self.lines.append(f"{label}:")
         self.label = label
+        self.written.clear()
 
     def jump(self, label: str, extra: str = "") -> None:
         self.line(f"br label %{label}{extra}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from irflow import dtypes
 from irflow.dims import Dim, Size
 from irflow.errors import UnsupportedError
@@ -30,6 +32,29 @@ from irflow_llvm.module import Module
 from irflow_llvm.scalars import INTRINSICS, spell
 
 PREFETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+
+
+SUFFIXES = {"half": "f16", "float": "f32", "double": "f64"}
+"""How overloaded intrinsics name types of elements; integers are named as they are."""
+
+
+def wrapped(number: int) -> int:
+    """An i64 with the low bits of a number."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+def literal_lanes(expr: Expr) -> np.ndarray | None:
+    """The lanes of a vector that does not depend on anything."""
+    match expr:
+        case Broadcast(Const(value), lanes):
+            return np.full(lanes, value)
+        case Ramp(Const(start), stride, lanes):
+            return np.int64(start) + stride * np.arange(lanes)
+        case Apply(row, args) if expr.lanes > 1:
+            known = [literal_lanes(arg) for arg in args]
+            return None if any(k is None for k in known) else np.asarray(row.numpy(*known))
+        case _:
+            return None
 
 
 class ExpressionWriter:
@@ -61,27 +86,44 @@ class ExpressionWriter:
     # -------------------------------------------------------------------------------------- memory
 
     def address(self, buffer: Buffer, index: Sequence[Value], bounds: str = "inbounds ") -> str:
-        """A pointer to one element; literal indices are added up here."""
-        position = self.code.literal(0, dtypes.i64)
-        for size, part in zip(buffer.shape, index, strict=True):
-            position = self.plus(self.times(position, self.size(size)), part)
+        """A pointer to one element."""
+        position = self.position(buffer, index)
         pointer = self.pointers[buffer.name]
         if position.integer == 0:
             return pointer
         kind = memory_type(buffer.dtype)
         return self.code.raw(f"getelementptr {bounds}{kind}, ptr {pointer}, {position.typed}")
 
+    def position(self, buffer: Buffer, index: Sequence[Value]) -> Value:
+        """The number of an element in row-major order; literal indices are added up here."""
+        code, variable, known = self.code, None, 0
+        for size, part in zip(buffer.shape, index, strict=True):
+            if not isinstance(size, int) and known:
+                whole = code.literal(known, dtypes.i64)
+                variable, known = whole if variable is None else self.plus(variable, whole), 0
+            if variable is not None:
+                variable = self.times(variable, self.size(size))
+            known *= size if isinstance(size, int) else 1
+            if part.integer is not None:
+                known += part.integer
+            else:
+                variable = part if variable is None else self.plus(variable, part)
+        rest = code.literal(known, dtypes.i64)
+        return rest if variable is None else self.plus(variable, rest)
+
     def times(self, a: Value, b: Value) -> Value:
-        if a.integer is not None and b.integer is not None:
-            return self.code.literal(a.integer * b.integer, dtypes.i64)
-        return a if a.integer == 0 or b.integer == 1 else self.code.binary("mul nsw", a, b)
+        x, y = a.integer, b.integer
+        if x is not None and y is not None:
+            return self.code.literal(wrapped(x * y), dtypes.i64)
+        return a if x == 0 or y == 1 else self.code.binary("mul", a, b)
 
     def plus(self, a: Value, b: Value) -> Value:
-        if a.integer is not None and b.integer is not None:
-            return self.code.literal(a.integer + b.integer, dtypes.i64)
-        if a.integer == 0:
+        x, y = a.integer, b.integer
+        if x is not None and y is not None:
+            return self.code.literal(wrapped(x + y), dtypes.i64)
+        if x == 0:
             return b
-        return a if b.integer == 0 else self.code.binary("add nsw", a, b)
+        return a if y == 0 else self.code.binary("add", a, b)
 
     def load(self, load: Load) -> Value:
         zero = self.code.zero(load.dtype, load.lanes)
@@ -92,7 +134,9 @@ class ExpressionWriter:
         index = [self.expr(i) for i in self.starts(load.index)]
         if load.lanes == 1:
             return self.guarded_load(load, index, mask, zero)
-        if self.is_contiguous(load.index) and (mask is None or mask.lanes == 1):
+        if self.is_contiguous(load.index):
+            if mask is not None and mask.lanes > 1:
+                return self.masked_load(load, index, mask)
             return self.guarded_load(load, index, mask, zero)
         parts = []
         for lane in range(load.lanes):
@@ -128,12 +172,41 @@ class ExpressionWriter:
             return cast(stored, dtypes.bool_)
         return self.code.put(text, load.dtype, lanes)
 
+    def masked_load(self, load: Load, index: Sequence[Value], mask: Value) -> Value:
+        """A load of the lanes in which the mask is true."""
+        element = memory_type(load.dtype)
+        kind = vector(element, load.lanes)
+        pointer = self.address(load.buffer, index)
+        name = f"llvm.masked.load.v{load.lanes}{SUFFIXES.get(element, element)}.p0"
+        place = f"ptr align {load.dtype.itemsize}"
+        self.module.symbols[name] = f"declare {kind} @{name}({place}, {mask.type}, {kind})"
+        args = f"{place} {pointer}, {mask.typed}, {kind} zeroinitializer"
+        text = f"call {kind} @{name}({args})"
+        if load.dtype is dtypes.bool_:
+            return cast(self.code.put(text, dtypes.u8, load.lanes), dtypes.bool_)
+        return self.code.put(text, load.dtype, load.lanes)
+
+    def masked_store(self, store: Store, index: Sequence[Value], value: Value, mask: Value) -> None:
+        """A store of the lanes in which the mask is true."""
+        if value.dtype is dtypes.bool_:
+            value = cast(value, dtypes.u8)
+        element = memory_type(store.buffer.dtype)
+        pointer = self.address(store.buffer, index)
+        name = f"llvm.masked.store.v{value.lanes}{SUFFIXES.get(element, element)}.p0"
+        place = f"ptr align {store.buffer.dtype.itemsize}"
+        self.module.symbols[name] = f"declare void @{name}({value.type}, {place}, {mask.type})"
+        self.code.line(f"call void @{name}({value.typed}, {place} {pointer}, {mask.typed})")
+
     def store(self, store: Store) -> None:
         mask = None if store.mask is None else self.expr(store.mask)
         value = self.expr(store.value)
         index = [self.expr(i) for i in self.starts(store.index)]
         lanes = max((i.lanes for i in store.index), default=1)
-        if lanes == 1 or (self.is_contiguous(store.index) and (mask is None or mask.lanes == 1)):
+        is_contiguous = lanes > 1 and self.is_contiguous(store.index)
+        if is_contiguous and mask is not None and mask.lanes > 1:
+            self.masked_store(store, index, self.spread(value, lanes), mask)
+            return
+        if lanes == 1 or is_contiguous:
             self.guarded_store(store, index, self.spread(value, lanes), mask)
             return
         for lane in range(lanes):
@@ -205,8 +278,8 @@ class ExpressionWriter:
                 return self.values[name]
             case Load():
                 return self.load(expr)
-            case Apply(row, args):
-                return spell(row, tuple(self.expr(a) for a in args))
+            case Apply():
+                return self.apply(expr)
             case Cast(dtype, value):
                 return cast(self.expr(value), dtype)
             case Select(condition, then, otherwise):
@@ -227,13 +300,29 @@ class ExpressionWriter:
                     return result
         raise UnsupportedError(f"the llvm backend has no spelling of {print_expr(expr)}")
 
+    def apply(self, expr: Apply) -> Value:
+        """A scalar row; literal indices and masks are computed here."""
+        known = literal_lanes(expr) if expr.dtype is dtypes.bool_ else None
+        if known is not None:
+            text = ", ".join(f"i1 {str(bool(lane)).lower()}" for lane in known)
+            return self.code.value(f"<{text}>", dtypes.bool_, expr.lanes)
+        args = tuple(self.expr(a) for a in expr.args)
+        if expr.dtype is dtypes.i64 and expr.lanes == 1:
+            match expr.row.name:
+                case "add":
+                    return self.plus(*args)
+                case "multiply":
+                    return self.times(*args)
+        return spell(expr.row, args)
+
     def spread(self, value: Value, lanes: int) -> Value:
         """A scalar in every lane; a vector as it is."""
         if value.lanes == lanes:
             return value
         kind = vector(scalar_type(value.dtype), lanes)
         if not value.text.startswith("%"):
-            return self.code.value(f"splat ({value.typed})", value.dtype, lanes)
+            text = f"splat ({value.typed})"
+            return Value(text, value.dtype, lanes, self.code, value.integer)
         first = self.code.raw(f"insertelement {kind} poison, {value.typed}, i32 0")
         zeros = f"<{lanes} x i32> zeroinitializer"
         text = f"shufflevector {kind} {first}, {kind} poison, {zeros}"

@@ -9,6 +9,7 @@ from irflow.loops import (
     Barrier,
     Block,
     Buffer,
+    Const,
     Expr,
     For,
     If,
@@ -77,10 +78,18 @@ class StatementWriter(ExpressionWriter):
 
     def loop(self, loop: For) -> None:
         """The loop itself, or its part of what the worker pool runs."""
-        if loop.kind is LoopKind.PARALLEL and self.cuts and has_chunks(loop):
+        if loop.kind is LoopKind.UNROLL and isinstance(loop.extent, Const):
+            self.copies(loop, int(loop.extent.value))
+        elif loop.kind is LoopKind.PARALLEL and self.cuts and has_chunks(loop):
             self.parallel(loop)
         else:
             self.range(loop, self.code.literal(0, dtypes.i64), self.expr(loop.extent))
+
+    def copies(self, loop: For, count: int) -> None:
+        """The body of an unrolled loop, once an iteration."""
+        for i in range(count):
+            self.values[loop.var.name] = self.code.literal(i, dtypes.i64)
+            self.block(loop.body)
 
     def range(self, loop: For, begin: Value, end: Value) -> None:
         """The test stands at the end, so a loop that surely runs needs none before it."""
@@ -206,8 +215,9 @@ class StatementWriter(ExpressionWriter):
         name = f"%buffer.{buffer.name}"
         self.pointers[buffer.name] = name
         if isinstance(count, int) and count * buffer.dtype.itemsize <= STACK_BYTES:
-            kind = f"[{count} x {memory_type(buffer.dtype)}]"
-            self.code.entry.append(f"  {name} = alloca {kind}, align {ALIGNMENT}")
+            line = f"  {name} = alloca [{count} x {memory_type(buffer.dtype)}], align {ALIGNMENT}"
+            if line not in self.code.entry:  # It is there in further copies of an unrolled body.
+                self.code.entry.append(line)
             return
         if buffer.space is Space.REGISTER:
             raise UnsupportedError(f"the register buffer {buffer.name} is too large")

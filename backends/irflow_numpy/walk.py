@@ -4,7 +4,8 @@ A graph is turned into a list of steps once for each combination of sizes. A ste
 numbered slots, and drops those that nobody reads after it. An elementwise function writes into an
 operand of its own type that dies with it, when the run *owns* that array: when it was made by an
 op that returns new memory, so that it is no input, no constant, and neither a view nor seen
-through one.
+through one. So does a write at computed positions. The body of a loop owns those carries that it
+also returns as owned ones; a first one that is not owned outside is copied, once a loop.
 """
 
 from __future__ import annotations
@@ -21,15 +22,34 @@ from irflow.ir.evaluate import RegionEvaluator, bind_sizes
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op, run_op
 from irflow.ir.types import TensorType
-from irflow.ops import Constant, Convert, Elementwise
+from irflow.ops import (
+    Constant,
+    Convert,
+    DynamicSlice,
+    DynamicUpdateSlice,
+    Elementwise,
+    Scan,
+    While,
+)
 from irflow.ops.elementwise import ufunc_of
+from irflow.ops.positions import numpy_window
 
 Slots = list[np.ndarray | None]
 Key = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...]
 KEPT_PLANS = 64
 """For so many combinations of sizes the steps are kept between calls."""
-FRESH = frozenset({"elementwise", "reduce", "matmul", "concatenate", "random_bits"})
-"""Ops whose NumPy meaning returns memory that nobody else holds."""
+FRESH = frozenset(
+    {
+        "elementwise",
+        "reduce",
+        "matmul",
+        "concatenate",
+        "random_bits",
+        "dynamic_slice",
+        "dynamic_update_slice",
+    }
+)
+"""Ops that return memory here that nobody else holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +85,19 @@ class NumpyExecutable(Executable):
 
     Args:
         graph: checked; must not be changed afterwards.
+        sizes: values for symbolic sizes that its inputs do not show, where it is a region.
+        donated: the positions of inputs whose arrays may be written to.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        sizes: Mapping[str, int] | None = None,
+        donated: frozenset[int] = frozenset(),
+    ) -> None:
         super().__init__(graph)
+        self._sizes = sizes or {}
+        self._donated = donated
         self._plans: dict[Key, Plan] = {}
         self._lock = threading.Lock()
 
@@ -80,7 +109,8 @@ class NumpyExecutable(Executable):
         key = tuple([(array.dtype, array.shape) for array in arrays])
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._add_plan(key, make_plan(self.graph, bind_sizes(self.graph, arrays)))
+            made = _Planner(self.graph, self._bound(arrays), self._donated).plan()
+            plan = self._add_plan(key, made)
         slots: Slots = [None] * plan.slots
         slots[: len(arrays)] = arrays
         with np.errstate(all="ignore"):  # NaN and inf are values here, not events
@@ -89,6 +119,9 @@ class NumpyExecutable(Executable):
                 for slot in step.dead:
                     slots[slot] = None
         return [slots[slot] for slot in plan.outputs]  # type: ignore[misc]
+
+    def _bound(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
+        return {**self._sizes, **bind_sizes(self.graph, arrays, self._sizes)}
 
     def _add_plan(self, key: Key, plan: Plan) -> Plan:
         with self._lock:
@@ -100,15 +133,18 @@ class NumpyExecutable(Executable):
 class Region:
     """A region of a node, which the node's meaning runs any number of times."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.executable = NumpyExecutable(graph)
+    def __init__(
+        self, graph: Graph, sizes: Mapping[str, int], donated: frozenset[int] = frozenset()
+    ) -> None:
+        self.executable = NumpyExecutable(graph, sizes, donated)
+        self.evaluator = RegionEvaluator(graph, sizes)
 
     def __call__(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(self.executable.run(inputs))
 
     def result_types(self, *inputs: np.ndarray) -> tuple[TensorType, ...]:
         """The types of the results, without computing them."""
-        return RegionEvaluator(self.executable.graph).result_types(*inputs)
+        return self.evaluator.result_types(*inputs)
 
 
 def _unshared(arrays: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -121,18 +157,23 @@ def _unshared(arrays: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> lis
     return results
 
 
-def make_plan(graph: Graph, sizes: Mapping[str, int]) -> Plan:
-    """The steps of a graph for given sizes."""
-    return _Planner(graph, sizes).plan()
-
-
 class _Planner:
-    def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
+    """Makes the plan of a graph for given sizes.
+
+    Attributes:
+        owned: the values that may be overwritten when they die.
+        taken: those that are.
+    """
+
+    def __init__(
+        self, graph: Graph, sizes: Mapping[str, int], donated: frozenset[int] = frozenset()
+    ) -> None:
         self.graph = graph
         self.sizes = sizes
         self.slots: dict[Value, int] = {v: i for i, v in enumerate(graph.inputs)}
         self.remaining = {v: len(v.uses) for v in graph.inputs}
-        self.owned: set[Value] = set()
+        self.owned: set[Value] = {graph.inputs[i] for i in donated}
+        self.taken: set[Value] = set()
         self.types: dict[Value, TensorType] = {}
 
     def plan(self) -> Plan:
@@ -147,27 +188,47 @@ class _Planner:
         # An output of the graph counts the graph as a reader, so it never dies.
         dying = [v for v in dict.fromkeys(node.inputs) if not self.remaining[v]]
         target = self.reused(node, dying)
+        donated = _donated_carries(node)
+        copied = self.copied(node, donated, dying)
         for output in node.outputs:
             self.slots[output] = len(self.slots)
             self.remaining[output] = len(output.uses)
-        self.note_owner(node)
+        self.note_owner(node, donated)
         writes = tuple(self.slots[output] for output in node.outputs)
         dead = [self.slots[v] for v in (*dying, *node.outputs) if not self.remaining[v]]
-        return Step(self.closure(node, reads, writes, target), tuple(dead))
+        if node.regions:
+            run = _run_with_regions(node, self.sizes, reads, writes, donated, copied)
+        else:
+            run = self.closure(node, reads, writes, target)
+        return Step(run, tuple(dead))
 
-    def note_owner(self, node: Node) -> None:
+    def note_owner(self, node: Node, donated: frozenset[int]) -> None:
         """Decide who may be overwritten: new results, and no operand that a result may view."""
         if node.op.name in FRESH or _is_real_conversion(node):
             self.owned.update(node.outputs)
-        else:
-            self.owned.difference_update(node.inputs)
+            return
+        self.owned.difference_update(node.inputs)
+        if isinstance(node.op, (While, Scan)):
+            self.owned.update(node.outputs[i - node.op.constants] for i in donated)
+
+    def copied(
+        self, node: Node, donated: frozenset[int], dying: Sequence[Value]
+    ) -> tuple[int, ...]:
+        """Which of the donated operands are copied first, as they are needed elsewhere."""
+        copied = []
+        for position in sorted(donated):
+            value = node.inputs[position]
+            if value in dying and value in self.owned and node.inputs.count(value) == 1:
+                self.taken.add(value)
+            else:
+                copied.append(position)
+        return tuple(copied)
 
     def reused(self, node: Node, dying: Sequence[Value]) -> int | None:
         """The slot of an operand whose memory the result may take."""
-        if not isinstance(node.op, Elementwise) or ufunc_of(node.op.row) is None:
-            return None
-        for value in dying:
-            if value in self.owned and value.type == node.output.type:
+        for value in _overwritable(node):
+            if value in dying and value in self.owned and value.type == node.output.type:
+                self.taken.add(value)
                 return self.slots[value]
         return None
 
@@ -176,11 +237,45 @@ class _Planner:
     ) -> Callable[[Slots], None]:
         """What runs a node; attributes are made concrete here, once."""
         op = node.op.substitute(self.sizes) if self.sizes else node.op
-        if node.regions:
-            return _run_with_regions(node, self.sizes, reads, writes)
+        if isinstance(op, DynamicUpdateSlice) and target is not None:
+            return _run_update(reads, writes[0])
+        if isinstance(op, DynamicSlice):
+            return _run_slice(op, reads, writes[0])
         if isinstance(op, Elementwise) and ufunc_of(op.row) is not None:
             return _run_ufunc(op, reads, writes[0], target)
         return _run_op(op, reads, writes)
+
+
+def _overwritable(node: Node) -> Sequence[Value]:
+    """The operands in whose memory the result could be written."""
+    if isinstance(node.op, DynamicUpdateSlice):
+        return node.inputs[:1]
+    if isinstance(node.op, Elementwise) and ufunc_of(node.op.row) is not None:
+        return node.inputs
+    return ()
+
+
+def _donated_carries(node: Node) -> frozenset[int]:
+    """The operands of a loop whose memory its body writes to, and returns for the next step.
+
+    The body returns it in one place only, and nothing else that it returns views it.
+    """
+    if not isinstance(node.op, (While, Scan)):
+        return frozenset()
+    body, first = node.regions[-1], node.op.constants
+    count = node.op.carries if isinstance(node.op, Scan) else len(body.outputs)
+    carried = body.outputs[:count]
+    found = frozenset(i for i in range(count) if carried.count(carried[i]) == 1)
+    while True:
+        planner = _Planner(body, {}, frozenset(first + i for i in found))
+        planner.plan()
+        owned, taken = planner.owned, planner.taken
+        kept = frozenset(
+            i for i in found if carried[i] in owned and body.inputs[first + i] in taken
+        )
+        if kept == found:
+            return frozenset(first + i for i in found)
+        found = kept
 
 
 def _is_real_conversion(node: Node) -> bool:
@@ -218,14 +313,50 @@ def _run_op(op: Op, reads: tuple[int, ...], writes: tuple[int, ...]) -> Callable
     return run
 
 
+def _run_update(reads: tuple[int, ...], write: int) -> Callable[[Slots], None]:
+    """`dynamic_update_slice` into its first operand."""
+
+    def run(slots: Slots) -> None:
+        x, update, starts = [slots[i] for i in reads]
+        assert x is not None
+        assert update is not None
+        assert starts is not None
+        result = x if x.flags.writeable else np.array(x)
+        result[numpy_window(x.shape, update.shape, starts)] = update
+        slots[write] = result
+
+    return run
+
+
+def _run_slice(op: DynamicSlice, reads: tuple[int, ...], write: int) -> Callable[[Slots], None]:
+    """A copy of the window, so that what it shows may be written to."""
+
+    def run(slots: Slots) -> None:
+        x, starts = [slots[i] for i in reads]
+        assert x is not None
+        assert starts is not None
+        slots[write] = np.array(op.numpy(x, starts))
+
+    return run
+
+
 def _run_with_regions(
-    node: Node, sizes: Mapping[str, int], reads: tuple[int, ...], writes: tuple[int, ...]
+    node: Node,
+    sizes: Mapping[str, int],
+    reads: tuple[int, ...],
+    writes: tuple[int, ...],
+    donated: frozenset[int],
+    copied: tuple[int, ...],
 ) -> Callable[[Slots], None]:
+    """An op whose last region may write to the operands in `donated`, of which some are copied."""
     op = node.op.substitute(sizes) if sizes else node.op
-    regions = [Region(region) for region in node.regions]
+    regions = [Region(region, sizes) for region in node.regions[:-1]]
+    regions.append(Region(node.regions[-1], sizes, donated))
 
     def run(slots: Slots) -> None:
         operands: list[np.ndarray] = [slots[i] for i in reads]  # type: ignore[misc]
+        for position in copied:
+            operands[position] = np.array(operands[position])
         try:
             _put(slots, writes, run_op(op, operands, regions))
         except IrflowError as error:

@@ -27,7 +27,7 @@ from irflow.ops.region_parts import fitted
 if TYPE_CHECKING:
     from irflow.lowering.lower import ProgramBuilder
 
-LOOKED_THROUGH = ("call", "checkpoint", "custom_vjp", "fusion")
+LOOKED_THROUGH = ("call", "checkpoint", "custom_jvp", "custom_vjp", "fusion")
 NATIVE = ("switch", "scan", "while")
 ALIASES = ("optimization_barrier", "reshape", "stop_gradient")
 """Ops whose result is the memory of their operand."""
@@ -47,7 +47,7 @@ def _is_native_inside(node: Node) -> bool:
         return _is_native_graph(node.regions[0])
     if node.op.lowering is Lowering.REGION:
         return is_native(node)
-    return node.op.lowering is not Lowering.HOST
+    return node.lowering is not Lowering.HOST
 
 
 def lower_control(builder: ProgramBuilder, node: Node) -> None:

@@ -46,6 +46,9 @@ from irflow.lowering.values import (
 from irflow.ops import Reshape
 from irflow.scalars import Scalar, find
 
+MOVES = frozenset(["broadcast", "reshape", "reverse", "slice", "transpose"])
+"""Ops whose results hold elements of their operand."""
+
 NAMED_INDEX_SIZE = 24
 """Longer index expressions get a name; smaller ones stay open to simplification."""
 
@@ -111,7 +114,7 @@ class ElementContext:
     def at(self, value: Value, index: Index) -> Expr:
         """One element of a tensor."""
         place = tuple(self.index(part) for part in index)
-        mask = self._mask
+        mask = self.mask
         found = self.builder.recall((value, place, None)) or self.builder.recall(
             (value, place, mask)
         )
@@ -127,7 +130,7 @@ class ElementContext:
 
     def _compute(self, value: Value, place: tuple[Expr, ...]) -> Expr:
         if value in self.buffers:
-            return widened(Load(self.buffers[value], place, self._mask))
+            return widened(Load(self.buffers[value], place, self.mask))
         if value in self.literals:
             return self.constant(self.literals[value], place)
         node = value.node
@@ -192,7 +195,7 @@ class ElementContext:
             shape = (array.size,) if self.is_flat else array.shape
             name = self.builder.unique("constant")
             self.constants[dense] = Buffer(name, dtype, shape)
-        return widened(Load(self.constants[dense], tuple(index), self._mask))
+        return widened(Load(self.constants[dense], tuple(index), self.mask))
 
     def convert(self, value: Expr, dtype: DType) -> Expr:
         """A value in another element type. 16-bit floats are rounded to and then kept in f32."""
@@ -214,7 +217,8 @@ class ElementContext:
         self._masks = before
 
     @property
-    def _mask(self) -> Expr | None:
+    def mask(self) -> Expr | None:
+        """All that `masked` demands at this place."""
         return self._masks[-1] if self._masks else None
 
     # ---------------------------------------------------------------------------------------- loops
@@ -239,6 +243,19 @@ class ElementContext:
         with self.builder.loop(name, extent, kind) as var:
             self.known[var.name] = extent_interval(extent)
             yield var
+
+    def vector_loops(
+        self,
+        extents: tuple[Extent, Extent],
+        name: str = "o",
+        kind: LoopKind = LoopKind.SERIAL,
+    ) -> Iterator[tuple[Expr, Expr]]:
+        """A loop with a vector loop in it."""
+        with (
+            self.one_loop(extents[0], kind, name) as outer,
+            self.one_loop(extents[1], LoopKind.VECTOR, "l") as lane,
+        ):
+            yield outer, lane
 
     def note_sizes(self, *extents: Extent) -> None:
         """Remember the bounds of the symbols in sizes."""
@@ -354,6 +371,14 @@ class ElementContext:
             reduction.body,
             lambda total: substitute(result, {mark.name: total}),
         )
+
+    def is_moved(self, value: Value) -> bool:
+        """Whether the elements of a tensor are elements in memory at other places."""
+        while value not in self.buffers:
+            if value.node is None or value.node.op.name not in MOVES:
+                return False
+            value = value.node.inputs[0]
+        return True
 
     def probe(self, reduction: Reduction) -> list[Access]:
         """How each load of a reduction's body moves with the reduced indices; emits nothing."""

@@ -22,7 +22,7 @@ from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Ste
 from irflow.lowering.target import GENERIC, Target
 from irflow.ops import Constant
 
-INLINED = ("call", "checkpoint", "custom_vjp")
+INLINED = ("call", "checkpoint", "custom_jvp", "custom_vjp")
 FUSED = "fusion"
 
 
@@ -146,7 +146,7 @@ class ProgramBuilder:
             self.region(node)
         elif is_native(node):
             lower_control(self, node)
-        elif node.op.lowering in (Lowering.HOST, Lowering.REGION):
+        elif node.lowering in (Lowering.HOST, Lowering.REGION):
             inputs = tuple(self.number(value) for value in node.inputs)
             outputs = tuple(self.fresh(value) for value in node.outputs)
             self.steps.append(HostStep(node, inputs, outputs))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from irflow import dtypes
 from irflow.dims import Size
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Value
 from irflow.ir.op import Lowering
-from irflow.loops import Buffer, Expr, Kernel, Load, LoopKind
-from irflow.loops.simplify import simplify
-from irflow.loops.unroll import unroll
+from irflow.loops import Buffer, Const, Expr, Kernel, Load, LoopKind
+from irflow.loops.simplify import simplify, simplify_expr
 from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
 from irflow.lowering.scopes import ScopedBuilder
@@ -55,7 +55,7 @@ class NestContext(ElementContext):
         """The kernel, with its schedule carried out."""
         inputs = (*self.inputs, *self.constants.values())
         kernel = self.builder.kernel(self.group.name, inputs, self.outputs)
-        kernel = simplify(vectorize(unroll(kernel), self.target))
+        kernel = simplify(vectorize(kernel, self.target))
         return Built(kernel, tuple(self.constants))
 
     # --------------------------------------------------------------------------- for `Op.nest`
@@ -88,7 +88,17 @@ class NestContext(ElementContext):
         values = [self.at(value, index) for value in self.group.outputs]
         place = [self.index(part) for part in index]
         for buffer, value in zip(self.outputs, values, strict=True):
-            self.builder.store(buffer, place, narrowed(value, buffer.dtype))
+            self.builder.store(buffer, place, narrowed(value, buffer.dtype), self.mask)
+
+    @contextmanager
+    def where(self, condition: Expr) -> Iterator[None]:
+        """What is inside happens if `condition` holds; no branch where that is known."""
+        known = simplify_expr(condition, self.known)
+        if known == Const(True, dtypes.bool_):
+            yield
+            return
+        with self.builder.if_(known):
+            yield
 
 
 def _buffer(builder: ScopedBuilder, name: str, value: Value, is_flat: bool) -> Buffer:

@@ -56,6 +56,16 @@ class ScopedBuilder(NestBuilder):
             self._memos.pop()
         self._floor = before
 
+    @contextmanager
+    def else_(self) -> Iterator[None]:
+        before = self._floor
+        with super().else_():
+            self._floor = self.depth
+            self._memos.append({})
+            yield
+            self._memos.pop()
+        self._floor = before
+
     def remember(self, key: Hashable, value: Expr) -> None:
         """Let `recall(key)` give `value` as long as the innermost open scope is open."""
         self._memos[-1][key] = value

@@ -13,9 +13,9 @@ from irflow.dims import Size, Symbol
 from irflow.dtypes import DType
 from irflow.errors import LoweringError
 from irflow.ir.graph import Value
-from irflow.loops import Cast, Const, Expr, Load, Var, integer, size_expr
+from irflow.loops import Apply, Cast, Const, Expr, Load, Var, integer, size_expr
 from irflow.loops.bounds import LARGEST_EXTENT, LARGEST_SIZE, Interval
-from irflow.scalars import Scalar
+from irflow.scalars import Scalar, find
 
 Index = Sequence[Expr]
 Extent = Size | Expr
@@ -99,6 +99,16 @@ def divided(extent: Extent, by: int) -> tuple[Extent, Extent]:
 def index_of(extent: Extent) -> Expr:
     """An extent as an index expression."""
     return extent if isinstance(extent, Expr) else size_expr(extent)
+
+
+def minimum(a: Expr, b: Expr) -> Expr:
+    """The smaller one of two indices."""
+    return Apply(find("minimum"), (a, b))
+
+
+def equal(a: Expr, b: Expr) -> Expr:
+    """Whether two indices agree."""
+    return Apply(find("equal"), (a, b))
 
 
 def name_of(value: Value) -> str:

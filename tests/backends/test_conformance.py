@@ -5,7 +5,9 @@ from irflow.testing import BackendConformance
 
 class TestNumpy(BackendConformance):
     backend = "numpy"
+    most_merged = 8
 
 
 class TestLlvm(BackendConformance):
     backend = "llvm"
+    most_merged = 8

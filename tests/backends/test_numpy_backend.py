@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from irflow import dims, dtypes, ops
+from irflow.autodiff import vjp_graph
 from irflow.backend import CompileOptions, Executable
 from irflow.errors import ShapeError, UnsupportedError
+from irflow.ir.builder import Builder
 from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph
 from irflow.ir.types import TensorType
 from irflow.lowering.lower import lower_graph
 from irflow.ops import Handle
+from irflow.ops.region_parts import new_region, returning
 from irflow.scalars import find
 from irflow_numpy import NumpyBackend
 from tests.irflow.lowering.build import build, dense, f32, fused, normal
@@ -168,3 +171,84 @@ def test_what_the_backend_says_of_itself() -> None:
     assert "graph @test" in compiled(graph).listing("graph")
     with pytest.raises(UnsupportedError, match="not programs"):
         BACKEND.compile(lower_graph(graph), CompileOptions())
+
+
+# -------------------------------------------------------------------------------------------- loops
+
+
+def stacking(seen_as: str) -> Graph:
+    """60 steps of `stack[i] = x`; what is seen of the stack is carried, too."""
+    types = [f32(64, 512), TensorType(dtypes.i64, ()), f32(512), f32(512)]
+    body, ((stack, i, x, seen),) = new_region("body", types)
+    starts = ops.concatenate([ops.reshape(i, (1,)), i.full(0, (1,))], 0)
+    row = ops.dynamic_slice(stack, starts, (1, 512))
+    written = ops.dynamic_update_slice(stack, ops.reshape(x, (1, 512)), starts)
+    match seen_as:
+        case "copy":
+            seen = seen + ops.reshape(row, (512,))
+        case "view":
+            seen = ops.reshape(ops.slice_axis(stack, 0, 0, 1), (512,))
+        case "view-after":
+            seen = ops.reshape(ops.slice_axis(written, 0, 0, 1), (512,))
+        case "two-places":
+            seen = (seen + 1.0) * x
+        case "itself":
+            x = ops.reshape(ops.dynamic_slice(written, starts, (1, 512)), (512,))
+    test, ((_, number, _, _),) = new_region("test", types)
+    returning(test, [number < 60])
+    graph = Graph("stacking")
+    operands = [Handle(Builder(graph), graph.add_input(type)) for type in types]
+    moved = seen if seen_as == "two-places" else x + 1.0
+    returning(body, [written, i + 1, moved, seen])
+    graph.set_outputs([h.value for h in operands[0].emit(ops.While(0), operands, [test, body])])
+    return graph
+
+
+def copies(graph: Graph, inputs: list[np.ndarray]) -> int:
+    """How often an update copies what it writes to."""
+    counted = 0
+    original = ops.DynamicUpdateSlice.numpy
+
+    def counting(op: ops.DynamicUpdateSlice, *arrays: np.ndarray) -> np.ndarray:
+        nonlocal counted
+        counted += 1
+        return original(op, *arrays)
+
+    executable = compiled(graph)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops.DynamicUpdateSlice, "numpy", counting)
+        executable(inputs)
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("seen_as", "expected"),
+    [
+        ("nothing", 0),
+        ("copy", 0),
+        ("itself", 0),
+        ("two-places", 0),
+        ("view", 60),
+        ("view-after", 60),
+    ],
+)
+def test_a_loop_writes_to_memory_of_its_own(seen_as: str, expected: int) -> None:
+    graph = stacking(seen_as)
+    inputs = [normal(64, 512), np.asarray(0), normal(512), normal(512)]
+    check(graph, *inputs)
+    assert copies(graph, inputs) == expected
+
+
+def test_the_snapshots_of_a_gradient_are_written_in_place() -> None:
+    types = [f32(3), TensorType(dtypes.i64, ())]
+    body, ((x, i),) = new_region("body", types)
+    returning(body, [find("sin")(x), i + 1])
+    test, ((_, number),) = new_region("test", types)
+    returning(test, [number < 40])
+    graph = Graph("loop")
+    operands = [Handle(Builder(graph), graph.add_input(type)) for type in types]
+    graph.set_outputs([operands[0].emit(ops.While(0), operands, [test, body])[0].value])
+    gradient = vjp_graph(graph, [0])
+    inputs = [normal(3), np.asarray(0), normal(3)]
+    check(gradient, *inputs)
+    assert copies(gradient, inputs) == 2  # the first snapshot of each carry

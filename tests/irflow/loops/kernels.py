@@ -18,6 +18,7 @@ from irflow.loops import (
     Load,
     LoopKind,
     Ramp,
+    Select,
     Space,
     integer,
     size_expr,
@@ -161,6 +162,26 @@ def strided_vectors() -> Sample:
     return Sample(nest.kernel("strided", [x], [y]), [array], [expected])
 
 
+def masked_vectors() -> Sample:
+    """The first lanes of vectors: by a literal mask, and by one that is computed."""
+    x, y = Buffer("x", dtypes.f32, (N, 6)), Buffer("y", dtypes.f32, (N, 8))
+    flags = Buffer("flags", dtypes.bool_, (N, 6))
+    nest = NestBuilder()
+    lanes = Ramp(ZERO, 1, 8)
+    with nest.loop("i", N) as i:
+        first = nest.let(Load(x, (i, lanes), scalars.less(lanes, 6)), "first")
+        flag = Load(flags, (i, lanes), scalars.less(lanes, 6))
+        nest.store(y, (i, lanes), Select(flag, first * 2.0, Broadcast(Const(7.0, dtypes.f32), 8)))
+        nest.store(y, (i, lanes), first, scalars.less(lanes, Broadcast(i, 8)))
+    array, flag_ = numbers(4, 6), numbers(4, 6) > 0.5
+    expected = np.pad(
+        np.where(flag_, array * 2, np.float32(7)), ((0, 0), (0, 2)), constant_values=7
+    )
+    for row in range(4):
+        expected[row, :row] = array[row, :row]
+    return Sample(nest.kernel("masked", [x, flags], [y]), [array, flag_], [expected])
+
+
 def pad() -> Sample:
     """Two columns of zeros on the left, one row below: loads outside are masked off."""
     x, y = Buffer("x", dtypes.f16, (N, 3)), Buffer("y", dtypes.f16, (N + 1, 5))
@@ -249,6 +270,7 @@ NATIVE = [
     matmul,
     vector_matmul,
     strided_vectors,
+    masked_vectors,
     pad,
     gather,
     collatz,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from irflow import dims, ops
-from irflow.loops import Alloc
+from irflow import dims, dtypes, ops
+from irflow.dims import Size
+from irflow.ir.evaluate import evaluate
+from irflow.loops import Alloc, Kernel, walk
 from irflow.loops.print import print_kernel
-from irflow.loops.walk import statements
-from irflow.lowering import Target
+from irflow.loops.walk import statements as every
+from irflow.lowering import GENERIC, Target
 from irflow.ops import Handle
 from irflow.scalars import find
 from tests.irflow.lowering.build import (
@@ -69,17 +74,87 @@ def test_prologue_and_epilogue_stand_in_the_kernel() -> None:
     assert "register" in text
 
 
-def accumulators(kernel_text: str) -> list[str]:
-    return [line.strip() for line in kernel_text.splitlines() if "alloc" in line]
+def allocated(kernel: Kernel) -> dict[str, tuple[Size, ...]]:
+    """The shapes of a kernel's own buffers by name."""
+    return {name: buffer.shape for name, buffer in walk.allocated(kernel.body).items()}
 
 
-def test_vectors_lie_along_memory() -> None:
+def test_vectors_lie_along_the_columns() -> None:
     across = the_kernel(fused(ops.matmul, f32(8, 64), f32(64, 32)), WIDE)
-    assert accumulators(print_kernel(across)) == ["alloc sum: f32[8, 32] register"]
-    along = the_kernel(
-        fused(lambda x, y: ops.matmul(x, transposed(y)), f32(8, 64), f32(32, 64)), WIDE
-    )
-    assert accumulators(print_kernel(along)) == ["alloc sum: f32[4, 4, 16] register"]
+    assert allocated(across) == {"sum": (8, 32), "b": (32,)}
+    turned = fused(lambda x, y: ops.matmul(x, transposed(y)), f32(8, 64), f32(32, 64))
+    names = allocated(the_kernel(turned, WIDE))
+    assert (names["right"], names["square"], names["sum"]) == ((1, 64, 32), (16, 16), (8, 32))
+
+
+def test_vectors_lie_along_the_sum_where_columns_are_few() -> None:
+    few = the_kernel(fused(ops.matmul, f32(8, 64), f32(64, 1)), WIDE)
+    assert allocated(few) == {"sum": (4, 1, 16)}
+
+
+# Caches so small that every kind of block appears in small products.
+TINY = Target("tiny", vector_bytes=16, vector_registers=8, l1_bytes=64, l2_bytes=1024)
+
+
+def plain(x: Handle, y: Handle) -> Handle:
+    result: Handle = ops.matmul(x, y)
+    return result
+
+
+def computed(x: Handle, y: Handle) -> list[Handle]:
+    total = ops.matmul(find("square")(x), find("exp")(y))
+    return [total, find("relu")(total) + find("tanh")(total) * find("exp")(-total * total)]
+
+
+def rounded(x: Handle, y: Handle) -> Handle:
+    result: Handle = ops.matmul(ops.convert(x, dtypes.bf16), ops.convert(y, dtypes.bf16))
+    return result
+
+
+FORMS = [
+    ("plain", plain),
+    ("left", lambda x, y: ops.matmul(transposed(transposed(x) * 1.0), y)),
+    ("computed", computed),
+    ("right", lambda x, y: plain(x, transposed(transposed(y) + 1.0))),
+    ("rounded", rounded),
+]
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS, ids=[name for name, _ in FORMS])
+@pytest.mark.parametrize("size", [(9, 21, 14), (26, 20, 11), (3, 37, 8)], ids=str)
+def test_blocks(size: tuple[int, int, int], name: str, form: Callable[..., Any]) -> None:
+    """Chunks, passes and copies give the same sums to the last bit as one tile after the other."""
+    m, k, n = size
+    inputs = [normal(m, k), normal(k, n, seed=1)]
+    graph = fused(form, f32(m, k), f32(k, n))
+    small, large = run(graph, inputs, TINY), run(graph, inputs, WIDE)
+    for result, same, expected in zip(small, large, evaluate(graph, inputs), strict=True):
+        np.testing.assert_array_equal(result, same)
+        np.testing.assert_allclose(
+            result.astype(np.float32), expected.astype(np.float32), rtol=2e-2, atol=2e-2
+        )
+
+
+def test_every_kind_of_block_is_chosen() -> None:
+    kernel = the_kernel(fused(computed, f32(26, 20), f32(20, 11)), TINY)
+    assert {"left", "right", "sum", "tile"} <= set(allocated(kernel))
+    assert "for p in" in print_kernel(kernel)
+
+
+def tiles(kernel: Kernel) -> int:
+    """How many pieces of code sum up a tile."""
+    return sum(isinstance(s, Alloc) and s.buffer.name[:3] == "sum" for s in every(kernel.body))
+
+
+@pytest.mark.parametrize("size", [(128, 784, 128), (127, 100, 77), (1, 768, 768), (32, 128, 10)])
+@pytest.mark.parametrize("target", [NARROW, GENERIC, WIDE], ids=lambda target: target.name)
+def test_few_kernels_a_shape(size: tuple[int, int, int], target: Target) -> None:
+    m, k, n = size
+    kernel = the_kernel(fused(plain, f32(m, k), f32(k, n)), target)
+    assert 1 <= tiles(kernel) <= 4
+    accumulators = [shape for name, shape in allocated(kernel).items() if name[:3] == "sum"]
+    lanes = target.lanes(dtypes.f32)
+    assert max(rows * width // lanes for rows, width in accumulators) < target.vector_registers
 
 
 @TARGETS
@@ -98,7 +173,7 @@ def test_two_column_sums_share_a_nest() -> None:
 
     graph = fused(moments, f32(5, 9))
     kernel = the_kernel(graph, NARROW)
-    assert sum(isinstance(stmt, Alloc) for stmt in statements(kernel.body)) == 4
+    assert sum(isinstance(stmt, Alloc) for stmt in every(kernel.body)) == 4
     x = normal(5, 9)
     total, squares = run(graph, [x], NARROW)
     np.testing.assert_allclose(total, x.sum(0), rtol=1e-5)
@@ -106,7 +181,7 @@ def test_two_column_sums_share_a_nest() -> None:
 
 
 @TARGETS
-@pytest.mark.parametrize("rows", [1, 4, 9])
+@pytest.mark.parametrize("rows", [1, 4, 9, 17])
 def test_symbolic_rows_sum_in_the_same_order(rows: int, target: Target) -> None:
     n = dims.symbol("n")
     inputs = [normal(rows, 21), normal(21, 18, seed=1), normal(18, seed=2)]

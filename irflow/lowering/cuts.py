@@ -1,0 +1,78 @@
+"""An axis cut into chunks, and those into pieces as large as a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from irflow.dims import Size
+from irflow.loops import Expr, integer
+from irflow.lowering.nest import NestContext
+from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an axis.
+
+    Attributes:
+        start: its first index.
+        length: of the piece.
+        number: which one it is in its chunk.
+        last: the last index there is, where the piece may reach beyond it.
+    """
+
+    start: Expr = ZERO
+    length: int = 1
+    number: Expr = ZERO
+    last: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How an axis is cut.
+
+    Attributes:
+        size: of the axis.
+        length: of a piece.
+        most: how many pieces a chunk has; an axis of symbolic size is one chunk.
+    """
+
+    size: Size
+    length: int
+    most: int
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are."""
+        return -(-self._total // self.most) if isinstance(self.size, int) else 1
+
+    @property
+    def _total(self) -> int:
+        assert isinstance(self.size, int)
+        return -(-self.size // self.length)
+
+    def pieces(self, context: NestContext, chunk: Expr, name: str) -> Iterator[Piece]:
+        """The pieces of a chunk, in a loop, then what is left over."""
+        whole, rest = self.size // self.length, self.size % self.length
+        if whole != 0:
+            first = chunk * self.most if self.chunks > 1 else ZERO
+            with context.one_loop(self._count(context, whole, first), name=name) as i:
+                yield Piece(context.index((first + i) * self.length), self.length, i)
+        if not isinstance(rest, int):
+            start, last = index_of(whole) * self.length, index_of(self.size) - 1
+            with context.one_loop(-(-self.size // self.length) - whole, name=name):
+                yield Piece(context.index(start), self.length, last=context.index(last))
+        elif rest:
+            assert isinstance(whole, int)
+            number = whole % self.most if self.chunks > 1 else whole
+            with context.where(equal(chunk, integer(self.chunks - 1))):
+                yield Piece(integer(whole * self.length), rest, integer(number))
+
+    def _count(self, context: NestContext, whole: Size, first: Expr) -> Extent:
+        """How many whole pieces a chunk has that starts with piece `first`."""
+        if not isinstance(whole, int) or self.chunks == 1:
+            return whole
+        if self.chunks * self.most == whole:
+            return self.most
+        return context.let(minimum(integer(self.most), integer(whole) - first))

@@ -1,0 +1,88 @@
+"""Tiles of sums whose vectors lie along the reduced axis: products with few columns.
+
+Each element of a tile has an accumulating vector of its own, which is summed by halves at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from irflow.dims import Size
+from irflow.ir.graph import Node
+from irflow.loops import Buffer, Expr, Load, LoopKind, integer
+from irflow.lowering.nest import NestContext
+from irflow.lowering.schedule import Tile
+from irflow.lowering.tile import Spot, accumulated
+from irflow.lowering.values import Reduction, divided
+
+
+class DotWriter:
+    """Writes tiles of one kernel.
+
+    Args:
+        context: where to.
+        anchors: the nodes whose results are summed.
+        tile: its size.
+    """
+
+    def __init__(self, context: NestContext, anchors: Sequence[Node], tile: Tile) -> None:
+        self.context = context
+        self.builder = context.builder
+        self.anchors = anchors
+        self.lanes = tile.lanes
+        self.rank = len(context.outputs[0].shape)
+
+    def write(self, spot: Spot) -> None:
+        """Sum all up, and the epilogue."""
+        totals = [self.totals(spot, anchor) for anchor in self.anchors]
+        for r, c in _pairs(spot):
+            index = spot.place(r, c, self.rank)
+            for anchor, total in zip(self.anchors, totals, strict=True):
+                value = self.capture(anchor, index).finish(total[r, c])
+                self.context.define(anchor.output, index, self.builder.let(value, "total"))
+            self.context.store_outputs(index)
+
+    def totals(self, spot: Spot, anchor: Node) -> dict[tuple[int, int], Expr]:
+        """The sums of a tile by row and column."""
+        context, lanes = self.context, self.lanes
+        found = self.capture(anchor, spot.place(0, 0, self.rank))
+        shape = (spot.rows, len(spot.widths), lanes)
+        cells = self.builder.alloc(found.dtype, shape, name="sum")
+        with context.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
+            for r, c in _pairs(spot):
+                self.builder.store(cells, (integer(r), integer(c), lane), found.identity)
+        *outer, inner = found.extents
+        whole, rest = divided(inner, lanes)
+        with context.loops(outer, name="k") as reduced:
+            for start, width in context.vectors_of(whole, rest, lanes):
+                self.add(spot, anchor, cells, reduced, start, width)
+        return {
+            (r, c): context.combine_lanes(found, cells, (integer(r), integer(c)), lanes)
+            for r, c in _pairs(spot)
+        }
+
+    def add(
+        self,
+        spot: Spot,
+        anchor: Node,
+        cells: Buffer,
+        reduced: Sequence[Expr],
+        start: Expr,
+        width: Size | Expr,
+    ) -> None:
+        """One vector of summands for every element of the tile."""
+        with self.context.one_loop(width, LoopKind.VECTOR, "l") as lane:
+            for r, c in _pairs(spot):
+                found = self.capture(anchor, spot.place(r, c, self.rank))
+                place = (integer(r), integer(c), lane)
+                value = found.body([*reduced, start + lane])
+                self.builder.store(cells, place, accumulated(found, Load(cells, place), value))
+
+    def capture(self, anchor: Node, index: Sequence[Expr]) -> Reduction:
+        found = self.context.capture(anchor.output, index)
+        assert found is not None
+        return found
+
+
+def _pairs(spot: Spot) -> list[tuple[int, int]]:
+    return [(r, c) for r in range(spot.rows) for c in range(len(spot.widths))]

@@ -1,0 +1,171 @@
+"""Copies of operands in the order in which tiles read them.
+
+A chunk of the right operand becomes panels, one behind the other, each as wide as a tile and with
+its rows one below the other. A chunk of the left operand becomes stacks as high as a tile. So
+tiles read memory in order whatever the operand's strides, and what stands in front of the product
+is computed once. A right operand that runs along the reduced axis is transposed on the way, a
+square of vectors at a time, in registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from irflow.dims import Size
+from irflow.dtypes import DType
+from irflow.loops import Buffer, Expr, Load, LoopKind, Ramp, Shuffle, Space, integer
+from irflow.lowering.nest import NestContext
+from irflow.lowering.tile import Pass, Spot
+from irflow.lowering.values import ZERO, Extent, divided, index_of, minimum
+
+At = Callable[[Expr, Expr], Expr]
+"""An element of an operand, by row and column of that operand."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftPack:
+    """Stacks of rows.
+
+    Attributes:
+        context: where code goes.
+        at: the operand.
+        buffer: `[stack, row, k]`, or `[stack, k, row]` if `runs_outer`.
+        runs_outer: whether the operand's columns lie along memory.
+    """
+
+    context: NestContext
+    at: At
+    buffer: Buffer
+    runs_outer: bool
+
+    @classmethod
+    def make(
+        cls, context: NestContext, at: At, dtype: DType, sizes: tuple[int, int, Size], turned: bool
+    ) -> LeftPack:
+        """A buffer for `sizes` stacks, rows in each, and reduced elements."""
+        stacks, rows, inner = sizes
+        # A row more than a power of two apart from the next, so that they share no cache lines.
+        gap = context.target.lanes(dtype)
+        shape = (stacks, inner, rows) if turned else (stacks, rows, inner + gap)
+        return cls(context, at, context.builder.alloc(dtype, shape, Space.GLOBAL, "left"), turned)
+
+    def fill(self, spot: Spot, part: Pass) -> None:
+        """Copy the rows of one tile."""
+        extents: tuple[Extent, Extent] = (spot.rows, part.extent)
+        for index in self.context.vector_loops(extents[::-1] if self.runs_outer else extents):
+            r, k = index[::-1] if self.runs_outer else index
+            value = self.at(spot.row_at(r), part.start + k)
+            self.context.builder.store(self.buffer, self._place(spot, r, k), value)
+
+    def read(self, spot: Spot, r: Expr, k: Expr) -> Expr:
+        """An element, by its row in the tile and its number in the pass."""
+        return Load(self.buffer, self._place(spot, r, k))
+
+    def _place(self, spot: Spot, r: Expr, k: Expr) -> tuple[Expr, ...]:
+        row, step = self.context.index(r), self.context.index(k)
+        return (spot.stack, step, row) if self.runs_outer else (spot.stack, row, step)
+
+
+@dataclass(frozen=True, slots=True)
+class RightPack:
+    """Panels of columns.
+
+    Attributes:
+        context: where code goes.
+        at: the operand.
+        buffer: `[panel, k, column]`.
+        lanes: of a vector.
+        is_turned: whether the operand lies along the reduced axis, and is transposed.
+    """
+
+    context: NestContext
+    at: At
+    buffer: Buffer
+    lanes: int
+    is_turned: bool
+
+    @classmethod
+    def make(
+        cls, context: NestContext, at: At, dtype: DType, shape: tuple[int, Size, int], turned: bool
+    ) -> RightPack:
+        """A buffer for `shape` panels, reduced elements, and columns of a tile."""
+        buffer = context.builder.alloc(dtype, shape, Space.GLOBAL, "right")
+        return cls(context, at, buffer, context.target.lanes(dtype), turned)
+
+    def fill(self, spot: Spot, part: Pass) -> None:
+        """Copy the columns of one tile."""
+        if self.is_turned:
+            self._turn(spot, part)
+            return
+        for k, lane in self.context.vector_loops((part.extent, sum(spot.widths)), "k"):
+            value = self.at(part.start + k, spot.column + lane)
+            self.context.builder.store(self.buffer, self._place(spot, k, lane), value)
+
+    def read(self, spot: Spot, k: Expr, offset: Expr) -> Expr:
+        """An element, by its number in the pass and its column in the tile."""
+        return Load(self.buffer, self._place(spot, k, offset), self.context.mask)
+
+    def _place(self, spot: Spot, k: Expr, offset: Expr) -> tuple[Expr, ...]:
+        return spot.panel, self.context.index(k), self.context.index(offset)
+
+    # --------------------------------------------------------------------------------- transposing
+
+    def _turn(self, spot: Spot, part: Pass) -> None:
+        whole, rest = divided(part.extent, self.lanes)
+        if whole != 0:
+            with self.context.one_loop(whole, name="k") as block:
+                self._turn_row(spot, part.start, block * self.lanes, self.lanes)
+        if rest != 0:
+            self._turn_row(spot, part.start, index_of(whole) * self.lanes, rest)
+
+    def _turn_row(self, spot: Spot, start: Expr, first: Expr, count: Extent) -> None:
+        """Squares side by side, of whose rows `count` are wanted."""
+        columns = sum(spot.widths)
+        with self.context.one_loop(-(-columns // self.lanes), name="c") as block:
+            square = self._square(spot, start + first, block * self.lanes, count)
+            ramp = Ramp(self.context.index(block * self.lanes), 1, self.lanes)
+            for i, vector in enumerate(transposed(self.context, square)):
+                place = (spot.panel, self.context.index(first + i), ramp)
+                mask = None if count == self.lanes else integer(i) < index_of(count)
+                self.context.builder.store(self.buffer, place, vector, mask)
+
+    def _square(self, spot: Spot, inner: Expr, offset: Expr, count: Extent) -> list[Expr]:
+        """Vectors along the reduced axis, one a column; the last column repeats behind the end."""
+        context, builder = self.context, self.context.builder
+        columns = sum(spot.widths)
+        cells = builder.alloc(self.buffer.dtype, (self.lanes, self.lanes), name="square")
+        for c, lane in context.vector_loops((self.lanes, self.lanes), "c", LoopKind.UNROLL):
+            column = offset + c
+            if columns % self.lanes:
+                column = minimum(column, integer(columns - 1))
+            with context.masked(lane < index_of(count)):
+                value = self.at(inner + lane, spot.column + column)
+            builder.store(cells, (c, lane), value)
+        ramp = Ramp(ZERO, 1, self.lanes)
+        return [builder.let(Load(cells, (integer(c), ramp)), "row") for c in range(self.lanes)]
+
+
+def transposed(context: NestContext, square: Sequence[Expr]) -> list[Expr]:
+    """As many vectors as they have lanes, with rows and columns exchanged.
+
+    In each round, vectors a distance apart exchange every other run of lanes of that length.
+    """
+    rows, distance = list(square), len(square) // 2
+    while distance:
+        for i in range(len(rows)):
+            if not i & distance:
+                pair = rows[i], rows[i + distance]
+                low, high = _exchange(len(rows), distance)
+                rows[i] = context.builder.let(Shuffle(pair, low), "turned")
+                rows[i + distance] = context.builder.let(Shuffle(pair, high), "turned")
+        distance //= 2
+    return rows
+
+
+def _exchange(lanes: int, distance: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which lanes of a pair of vectors make up each of the two new ones."""
+    places = range(lanes)
+    low = tuple(lanes + j - distance if j & distance else j for j in places)
+    high = tuple(lanes + j if j & distance else j + distance for j in places)
+    return low, high

@@ -1,0 +1,199 @@
+"""Matrix products: chunks, passes and copies of operands around register tiles.
+
+for batch, chunk of columns                         parallel
+  for pass along the reduced axis
+    copy the chunk of the right operand             where that pays
+    for chunk of rows                               parallel
+      copy the chunk of the left operand            where that pays
+      for each tile's columns, for each tile's rows
+        tile
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from irflow.dims import Size
+from irflow.dtypes import DType, compute_dtype
+from irflow.ir.graph import Node, Value
+from irflow.loops import Expr, Load, LoopKind, integer
+from irflow.lowering import schedule
+from irflow.lowering.cuts import Cut, Piece
+from irflow.lowering.nest import NestContext
+from irflow.lowering.packing import LeftPack, RightPack
+from irflow.lowering.schedule import Blocks, Factor
+from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
+from irflow.lowering.values import ZERO, equal, index_of, minimum
+
+
+def product_nest(context: NestContext, anchor: Node) -> bool:
+    """Write the nest of a group with a matrix product at its end; False where none fits."""
+    left, right = anchor.inputs
+    rows, columns, inner = left.type.shape[-2], right.type.shape[-1], left.type.shape[-1]
+    dtype = compute_dtype(anchor.output.type.dtype)
+    if not isinstance(columns, int) or not dtype.is_float:
+        return False
+    factors = _factor(context, left, is_left=True), _factor(context, right, is_left=False)
+    sizes = rows, columns, inner
+    blocks = schedule.Product(context.target, dtype, *sizes, *factors).blocks()
+    if blocks is None:
+        return False
+    _Product(context, anchor, dtype, blocks, factors).write()
+    return True
+
+
+def _factor(context: NestContext, operand: Value, is_left: bool) -> Factor:
+    """How an operand's loads move with its rows and columns."""
+    batch = [ZERO] * (operand.type.rank - 2)
+    found = context.probe_body(2, lambda index: context.at(operand, [*batch, *index]))
+    rows = tuple(access.strides[0] for access in found)
+    columns = tuple(access.strides[1] for access in found)
+    outer, inner = (rows, columns) if is_left else (columns, rows)
+    return Factor(outer, inner, len(found) != 1 or not context.is_moved(operand))
+
+
+class _Product:
+    """Writes one product; also what is summed up in its tiles (`Summand`)."""
+
+    def __init__(
+        self,
+        context: NestContext,
+        anchor: Node,
+        dtype: DType,
+        blocks: Blocks,
+        factors: tuple[Factor, Factor],
+    ) -> None:
+        self.context = context
+        self.builder = context.builder
+        self.anchor = anchor
+        self.dtype = dtype
+        self.blocks = blocks
+        self.factors = factors
+        *self.outer, rows, columns = anchor.output.type.shape
+        self.inner: Size = anchor.inputs[0].type.shape[-1]
+        self.rows = Cut(rows, blocks.tile.rows, blocks.stack)
+        self.columns = Cut(columns, blocks.tile.width, blocks.panels)
+        self.batch: tuple[Expr, ...] = ()
+        self.left: LeftPack | None = None
+        self.right: RightPack | None = None
+        # Loads of several values under one mask would each be masked, needed or not.
+        self.is_masked = blocks.packs_right or not factors[1].is_computed
+
+    # -------------------------------------------------------------------------------------- loops
+
+    def write(self) -> None:
+        """All loops, with the tiles inside."""
+        context, blocks = self.context, self.blocks
+        passes = schedule.pass_count(self.inner, blocks.inner)
+        tiles = TileWriter(context, [self], blocks.tile, passes > 1, blocks.prefetches)
+        with context.loops(self.outer, LoopKind.PARALLEL, "b") as batch:
+            self.batch = batch
+            with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as chunk:
+                self._allocate()
+                with context.one_loop(passes, name="p") as number:
+                    self._chunk(tiles, chunk, self._pass(number, passes))
+
+    def _pass(self, number: Expr, passes: int) -> Pass:
+        inner, length = self.inner, self.blocks.inner
+        if passes == 1:
+            return Pass(ZERO, inner)
+        assert isinstance(inner, int)
+        assert isinstance(length, int)
+        start, extent = self.context.index(number * length), index_of(length)
+        if inner % length:
+            extent = self.context.let(minimum(extent, integer(inner) - start))
+        is_first = equal(number, ZERO)
+        return Pass(start, extent, is_first, equal(number, integer(passes - 1)))
+
+    def _allocate(self) -> None:
+        """Room for the copies."""
+        blocks, (left, right) = self.blocks, self.factors
+        if blocks.packs_right:
+            shape = blocks.panels, blocks.inner, blocks.tile.width
+            at = partial(self._at, 1)
+            turned = not right.runs_outer
+            self.right = RightPack.make(self.context, at, self.dtype, shape, turned)
+        if blocks.packs_left:
+            sizes = blocks.stack, blocks.tile.rows, blocks.inner
+            at, turned = partial(self._at, 0), left.runs_outer and not left.runs_inner
+            self.left = LeftPack.make(self.context, at, self.dtype, sizes, turned)
+
+    def _at(self, position: int, row: Expr, column: Expr) -> Expr:
+        """An element of an operand."""
+        return self.context.at(self.anchor.inputs[position], (*self.batch, row, column))
+
+    def _chunk(self, tiles: TileWriter, chunk: Expr, part: Pass) -> None:
+        """All rows of a chunk of columns."""
+        context = self.context
+        if self.right is not None:
+            for columns in self.columns.pieces(context, chunk, "j"):
+                self.right.fill(self._spot(Piece(), columns), part)
+        with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
+            if self.left is not None:
+                for rows in self.rows.pieces(context, row_chunk, "i"):
+                    self.left.fill(self._spot(rows, Piece()), part)
+            for spot in self._spots(row_chunk, chunk):
+                tiles.write(spot, part)
+
+    def _spots(self, row_chunk: Expr, column_chunk: Expr) -> Iterator[Spot]:
+        for columns in self.columns.pieces(self.context, column_chunk, "j"):
+            for rows in self.rows.pieces(self.context, row_chunk, "i"):
+                yield self._spot(rows, columns)
+
+    def _spot(self, rows: Piece, columns: Piece) -> Spot:
+        lanes = self.blocks.tile.lanes
+        whole, rest = divmod(columns.length, lanes)
+        return Spot(
+            self.batch,
+            rows.start,
+            columns.start,
+            rows.length,
+            (lanes,) * whole + ((rest,) if rest else ()),
+            rows.last,
+            rows.number,
+            columns.number,
+        )
+
+    # ---------------------------------------------------------------------------------- summands
+
+    def steps(self, spot: Spot, part: Pass, add: Add) -> None:
+        """Products, with each element of the left operand in all lanes of a vector.
+
+        Of the two operands, the one with fewer vectors is held while the other one comes by.
+        """
+        step = self._by_row if len(spot.widths) <= spot.rows else self._by_column
+        for k in unrolled(self.context, part.extent, self.blocks.unrolled):
+            step(spot, part, k, add)
+
+    def _by_row(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
+        context, lanes = self.context, self.blocks.tile.lanes
+        held = self.builder.alloc(self.dtype, (len(spot.widths) * lanes,), name="b")
+        for offset in vectors(context, spot, lanes, self.is_masked):
+            self.builder.store(held, (context.index(offset),), self._right(spot, offset, part, k))
+        with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
+            left = self._left(spot, r, part, k)
+            for offset in vectors(context, spot, lanes, self.is_masked):
+                add(r, offset, left * Load(held, (context.index(offset),)))
+
+    def _by_column(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
+        context, lanes = self.context, self.blocks.tile.lanes
+        held = self.builder.alloc(self.dtype, (spot.rows, lanes), name="a")
+        with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
+            left = self._left(spot, r, part, k)
+            with context.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
+                self.builder.store(held, (r, lane), left)
+        for offset in vectors(context, spot, lanes, self.is_masked):
+            right = self._right(spot, offset, part, k)
+            with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
+                add(r, offset, Load(held, (r, context.index(offset % lanes))) * right)
+
+    def _left(self, spot: Spot, r: Expr, part: Pass, k: Expr) -> Expr:
+        if self.left is not None:
+            return self.builder.let(self.left.read(spot, r, k), "a")
+        return self._at(0, spot.row_at(r), part.start + k)
+
+    def _right(self, spot: Spot, offset: Expr, part: Pass, k: Expr) -> Expr:
+        if self.right is not None:
+            return self.builder.let(self.right.read(spot, k, offset), "b")
+        return self._at(1, part.start + k, spot.column + offset)
