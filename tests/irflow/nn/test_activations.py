@@ -32,8 +32,25 @@ def softmax(x, axis=-1):
     return powers / powers.sum(axis, keepdims=True)
 
 
+def shrunk(x):
+    return np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)
+
+
 CASES = {
     "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "celu": elu,
+    "exponential": np.exp,
+    "log_sigmoid": lambda x: -softplus(-x),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "hard_silu": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "soft_shrink": shrunk,
+    "hard_shrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
+    "tanh_shrink": lambda x: x - np.tanh(x),
+    "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
+    "sparse_plus": lambda x: np.where(x <= -1, 0, np.where(x < 1, (x + 1) ** 2 / 4, x)),
+    "linear": lambda x: x,
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "softplus": softplus,
@@ -53,10 +70,11 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
-def test_formulas(name, dtype):
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_formulas(name, dtype, backend):
     x = X.astype(dtype)
     rtol = 1e-10 if dtype == "f8" else 2e-5
-    for run in (getattr(nn, name), irf.jit(getattr(nn, name))):
+    for run in (getattr(nn, name), irf.jit(getattr(nn, name), backend=backend)):
         found = run(x)
         assert found.dtype.numpy == x.dtype
         np.testing.assert_allclose(np.asarray(found), CASES[name](X), rtol=rtol, atol=rtol)
@@ -92,9 +110,43 @@ def test_the_approximate_gelu():
 def test_parameters():
     np.testing.assert_allclose(np.asarray(nn.leaky_relu(X, 0.3)), np.where(X > 0, X, 0.3 * X))
     np.testing.assert_allclose(np.asarray(nn.elu(X, 2.0)), elu(X, 2.0))
+    np.testing.assert_allclose(np.asarray(nn.celu(X, 2.0)), elu(X / 2, 1.0) * 2)
+    np.testing.assert_allclose(np.asarray(nn.softplus(X, 3.0)), softplus(3 * X) / 3)
+    np.testing.assert_allclose(np.asarray(nn.threshold(X, 1.5, -7.0)), np.where(X > 1.5, X, -7))
+    np.testing.assert_allclose(np.asarray(nn.hard_tanh(X, -2, 0.5)), np.clip(X, -2, 0.5))
+    np.testing.assert_allclose(np.asarray(nn.squareplus(X, 9.0)), (X + np.sqrt(X * X + 9)) / 2)
     np.testing.assert_allclose(np.asarray(nn.softmax(X, 0)), softmax(X, 0))
     kept = nn.logsumexp(X, 0, keepdims=True)
     np.testing.assert_allclose(np.asarray(kept), np.log(np.exp(X).sum(0, keepdims=True)))
+
+
+def test_glu_and_prelu():
+    x = X[:, :20]
+    for axis in (0, 1):
+        value, gate = np.split(x, 2, axis)
+        np.testing.assert_allclose(np.asarray(nn.glu(x, axis)), value * sigmoid(gate))
+    with pytest.raises(irf.errors.ShapeError, match="split: the parts do not make up"):
+        nn.glu(X)
+    slope = np.linspace(0.1, 0.9, 21)
+    np.testing.assert_allclose(np.asarray(nn.prelu(X, slope)), np.where(X > 0, X, X * slope))
+    gradient = irf.grad(lambda s: nn.prelu(X, s).sum())(slope)
+    np.testing.assert_allclose(np.asarray(gradient), np.minimum(X, 0).sum(0))
+
+
+def test_masks():
+    """What does not count has no part in the sums, and rows of it give 0 without NaN."""
+    x = np.array([[1.0, 2.0, np.inf], [1.0, 2.0, 3.0]])
+    where = np.array([[True, True, False], [False, False, False]])
+    part = softmax(x[:1, :2])[0]
+    found = np.asarray(nn.softmax(x, where=where))
+    np.testing.assert_allclose(found, [[*part, 0], [0, 0, 0]])
+    logs = np.asarray(nn.log_softmax(x, where=where))
+    np.testing.assert_allclose(logs, [[*np.log(part), -np.inf], [-np.inf] * 3])
+    gradient = irf.grad(lambda x: (nn.softmax(x, where=where) ** 2.0).sum())(x)
+    assert np.isfinite(np.asarray(gradient)).all()
+    half = nn.softmax(irf.asarray(x, "f16"), where=where)
+    assert half.dtype is irf.f16
+    np.testing.assert_allclose(np.asarray(half), found, atol=1e-3)
 
 
 def test_integers_become_floats():
