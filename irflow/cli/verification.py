@@ -7,13 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from irflow import dtypes
 from irflow.analysis import every_graph
 from irflow.backend import Executable
 from irflow.cli.failures import VerificationError
 from irflow.ir import Graph
 from irflow.ir.evaluate import evaluate
-from irflow.transform.verify import DRAWS, choose_sizes, draw_inputs, to_f64, wrong_elements
+from irflow.transform.verify import (
+    DRAWS,
+    choose_sizes,
+    draw_inputs,
+    to_f64,
+    widened,
+    wrong_elements,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ def verify(
         inputs = _inputs(reference, sizes, draw, arrays)
         with np.errstate(all="ignore"):  # random inputs leave the domain of a logarithm
             before = evaluate(reference, inputs, sizes)
-            exact = evaluate(wide, [_widen(array) for array in inputs], sizes)
+            exact = evaluate(wide, [widened(array) for array in inputs], sizes)
             after = executable([array.copy() for array in inputs])
         if len(after) != len(before):
             raise VerificationError(f"{len(after)} outputs instead of {len(before)}")
@@ -84,10 +90,6 @@ def _epsilon(graph: Graph) -> float:
     types = [type for part in parts for type in part.input_types]
     types += [output.type for part in parts for node in part for output in node.outputs]
     return max((type.dtype.epsilon for type in types), default=0.0)
-
-
-def _widen(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64) if dtypes.from_numpy(array.dtype).is_float else array
 
 
 def _compare(
