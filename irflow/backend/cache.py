@@ -7,7 +7,7 @@ for the longest time are deleted once all together are larger than `LIMIT`.
 
 The code is run without further questions. A folder that others may write to is therefore refused.
 
-`IRFLOW_CACHE` is the folder, or `off`; by default `irflow` in `$XDG_CACHE_HOME` or `~/.cache`.
+`IRFLOW_CACHE` is the folder, or `off` (`0` as well); by default `irflow` in `$XDG_CACHE_HOME` or `~/.cache`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Entry:
 def folder() -> Path | None:
     """Where entries are kept, or None if nothing is to be kept."""
     chosen = os.environ.get("IRFLOW_CACHE", "").strip()
-    if chosen == "off":
+    if chosen in ("off", "0"):
         return None
     if chosen:
         return Path(chosen)

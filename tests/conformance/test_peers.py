@@ -33,7 +33,7 @@ def run(script: str, *arguments: str, **environment: str) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("eager", ["", "jit"])
+@pytest.mark.parametrize("eager", ["", pytest.param("jit", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
 def test_gradients(backend, eager):
     cases = str(CASES / "gradients" / "cases")

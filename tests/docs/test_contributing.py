@@ -70,6 +70,7 @@ def test_a_recipe_runs_and_prints_what_the_page_says(
     assert printed == expected
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_recipe_fulfils_the_contract(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(KNOWN_BACKEND, encoding="utf-8")
     script = script_of("add a backend", tmp_path)

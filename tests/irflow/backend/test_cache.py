@@ -53,8 +53,9 @@ def test_a_damaged_entry_is_made_anew(
     assert make.calls == 2
 
 
-def test_off(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IRFLOW_CACHE", "off")
+@pytest.mark.parametrize("text", ["off", "0"])
+def test_off(place: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("IRFLOW_CACHE", text)
     make = Maker()
     cache.cached(("a",), make)
     cache.cached(("a",), make)
