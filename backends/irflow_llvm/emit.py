@@ -30,7 +30,7 @@ def emit_module(
     """Kernels and further functions as one module.
 
     Args:
-        kernels: checked and unrolled code, names unique.
+        kernels: checked code, names unique.
         extra_text: more definitions, which may call the kernels; without metadata of their own.
         cuts: whether the worker pool runs parallel loops; otherwise they are as any other.
         linkage: how the kernels are defined; `""` makes them visible from outside.

@@ -178,8 +178,9 @@ class _Used:
     """Which variables and buffers a block reads."""
 
     def __init__(self, block: Block) -> None:
-        self.variables = {e.name for e in expressions(block) if isinstance(e, Var)}
-        self.buffers = {e.buffer.name for e in expressions(block) if isinstance(e, Load)}
+        found = list(expressions(block))
+        self.variables = {e.name for e in found if isinstance(e, Var)}
+        self.buffers = {e.buffer.name for e in found if isinstance(e, Load)}
         self.local = {s.buffer.name for s in statements(block) if isinstance(s, Alloc)}
 
     def block(self, block: Block) -> Block:

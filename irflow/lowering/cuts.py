@@ -69,6 +69,16 @@ class Cut:
             with context.where(equal(chunk, integer(self.chunks - 1))):
                 yield Piece(integer(whole * self.length), rest, integer(number))
 
+    def span(self, context: NestContext, chunk: Expr) -> tuple[Expr, Extent]:
+        """Where a chunk starts and how long it is."""
+        if self.chunks == 1:
+            return ZERO, self.size
+        whole = self.most * self.length
+        start = context.index(chunk * whole)
+        if self.size == self.chunks * whole:
+            return start, whole
+        return start, context.builder.let(minimum(integer(whole), index_of(self.size) - start))
+
     def _count(self, context: NestContext, whole: Size, first: Expr) -> Extent:
         """How many whole pieces a chunk has that starts with piece `first`."""
         if not isinstance(whole, int) or self.chunks == 1:

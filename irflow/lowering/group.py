@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -42,6 +42,23 @@ class Group:
     def of_region(cls, region: Graph, name: str) -> Group:
         """The nodes of a region."""
         return cls(name, tuple(region.inputs), tuple(region), region.outputs)
+
+    def with_reshaped_inputs(self) -> tuple[Group, dict[Value, Value]]:
+        """The same with reshaped inputs as inputs of their own, and the input that each one is.
+
+        Memory has no shape, so that such a kernel needs no divisions to find its elements.
+        """
+        origins = {value: value for value in self.inputs if value not in self.literals}
+        nodes = []
+        for node in self.nodes:
+            if isinstance(node.op, Reshape) and node.inputs[0] in origins:
+                origins[node.output] = origins[node.inputs[0]]
+            else:
+                nodes.append(node)
+        read = {value for node in nodes for value in node.inputs}.union(self.outputs)
+        inputs = [value for value in (*self.inputs, *origins) if value in read]
+        group = replace(self, inputs=tuple(dict.fromkeys(inputs)), nodes=tuple(nodes))
+        return group, {value: origin for value, origin in origins.items() if value in read}
 
     @property
     def types(self) -> tuple[TensorType, ...]:

@@ -174,7 +174,9 @@ class ProgramBuilder:
             part = replace(
                 group, outputs=tuple(group.outputs[i] for i in chosen), literals=literals
             )
-            self.kernel(part, outside, [results[i] for i in chosen])
+            part, origins = part.with_reshaped_inputs()
+            seen = outside | {value: outside[origin] for value, origin in origins.items()}
+            self.kernel(part, seen, [results[i] for i in chosen])
 
     def kernel(self, group: Group, outside: dict[Value, Value], results: list[Value]) -> None:
         built = build(group, self.target)

@@ -1,9 +1,9 @@
 """Copies of operands in the order in which tiles read them.
 
 A chunk of the right operand becomes panels, one behind the other, each as wide as a tile and with
-its rows one below the other. A chunk of the left operand becomes stacks as high as a tile. So
-tiles read memory in order whatever the operand's strides, and what stands in front of the product
-is computed once. A right operand that runs along the reduced axis is transposed on the way, a
+its rows one below the other. A chunk of the left operand keeps its order, without gaps. So tiles
+read memory in order whatever the operand's strides, and what stands in front of the product is
+computed once. A right operand that runs along the reduced axis is transposed on the way, a
 square of vectors at a time, in registers.
 """
 
@@ -25,12 +25,12 @@ At = Callable[[Expr, Expr], Expr]
 
 @dataclass(frozen=True, slots=True)
 class LeftPack:
-    """Stacks of rows.
+    """Rows of a chunk.
 
     Attributes:
         context: where code goes.
         at: the operand.
-        buffer: `[stack, row, k]`, or `[stack, k, row]` if `runs_outer`.
+        buffer: `[row, k]`, or `[k, row]` if `runs_outer`.
         runs_outer: whether the operand's columns lie along memory.
     """
 
@@ -41,30 +41,30 @@ class LeftPack:
 
     @classmethod
     def make(
-        cls, context: NestContext, at: At, dtype: DType, sizes: tuple[int, int, Size], turned: bool
+        cls, context: NestContext, at: At, dtype: DType, sizes: tuple[int, Size], turned: bool
     ) -> LeftPack:
-        """A buffer for `sizes` stacks, rows in each, and reduced elements."""
-        stacks, rows, inner = sizes
+        """A buffer for `sizes` rows and reduced elements."""
+        rows, inner = sizes
         # A row more than a power of two apart from the next, so that they share no cache lines.
         gap = context.target.lanes(dtype)
-        shape = (stacks, inner, rows) if turned else (stacks, rows, inner + gap)
+        shape = (inner, rows + gap) if turned else (rows, inner + gap)
         return cls(context, at, context.builder.alloc(dtype, shape, Space.GLOBAL, "left"), turned)
 
-    def fill(self, spot: Spot, part: Pass) -> None:
-        """Copy the rows of one tile."""
-        extents: tuple[Extent, Extent] = (spot.rows, part.extent)
-        for index in self.context.vector_loops(extents[::-1] if self.runs_outer else extents):
+    def fill(self, start: Expr, rows: Extent, part: Pass) -> None:
+        """Copy the rows of a chunk, in the order in which they lie in memory."""
+        extents = (part.extent, rows) if self.runs_outer else (rows, part.extent)
+        for index in self.context.vector_loops(extents, "o"):
             r, k = index[::-1] if self.runs_outer else index
-            value = self.at(spot.row_at(r), part.start + k)
-            self.context.builder.store(self.buffer, self._place(spot, r, k), value)
+            value = self.at(start + r, part.start + k)
+            self.context.builder.store(self.buffer, self._place(r, k), value)
 
     def read(self, spot: Spot, r: Expr, k: Expr) -> Expr:
         """An element, by its row in the tile and its number in the pass."""
-        return Load(self.buffer, self._place(spot, r, k))
+        return Load(self.buffer, self._place(spot.first + r, k))
 
-    def _place(self, spot: Spot, r: Expr, k: Expr) -> tuple[Expr, ...]:
+    def _place(self, r: Expr, k: Expr) -> tuple[Expr, ...]:
         row, step = self.context.index(r), self.context.index(k)
-        return (spot.stack, step, row) if self.runs_outer else (spot.stack, row, step)
+        return (step, row) if self.runs_outer else (row, step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ for batch, chunk of columns                         parallel
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from irflow.dims import Size
-from irflow.dtypes import DType, compute_dtype
+from irflow.dtypes import DType, compute_dtype, i64
 from irflow.ir.graph import Node, Value
 from irflow.loops import Expr, Load, LoopKind, integer
-from irflow.lowering import schedule
+from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
 from irflow.lowering.packing import LeftPack, RightPack
-from irflow.lowering.schedule import Blocks, Factor
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
 from irflow.lowering.values import ZERO, equal, index_of, minimum
 
@@ -36,7 +36,7 @@ def product_nest(context: NestContext, anchor: Node) -> bool:
         return False
     factors = _factor(context, left, is_left=True), _factor(context, right, is_left=False)
     sizes = rows, columns, inner
-    blocks = schedule.Product(context.target, dtype, *sizes, *factors).blocks()
+    blocks = Product(context.target, dtype, *sizes, *factors).blocks()
     if blocks is None:
         return False
     _Product(context, anchor, dtype, blocks, factors).write()
@@ -85,12 +85,12 @@ class _Product:
     def write(self) -> None:
         """All loops, with the tiles inside."""
         context, blocks = self.context, self.blocks
-        passes = schedule.pass_count(self.inner, blocks.inner)
+        passes = pass_count(self.inner, blocks.inner)
         tiles = TileWriter(context, [self], blocks.tile, passes > 1, blocks.prefetches)
         with context.loops(self.outer, LoopKind.PARALLEL, "b") as batch:
             self.batch = batch
             with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as chunk:
-                self._allocate()
+                self._allocate_right()
                 with context.one_loop(passes, name="p") as number:
                     self._chunk(tiles, chunk, self._pass(number, passes))
 
@@ -102,20 +102,23 @@ class _Product:
         assert isinstance(length, int)
         start, extent = self.context.index(number * length), index_of(length)
         if inner % length:
-            extent = self.context.let(minimum(extent, integer(inner) - start))
+            extent = self.builder.let(minimum(extent, integer(inner) - start), "length")
         is_first = equal(number, ZERO)
         return Pass(start, extent, is_first, equal(number, integer(passes - 1)))
 
-    def _allocate(self) -> None:
-        """Room for the copies."""
-        blocks, (left, right) = self.blocks, self.factors
+    def _allocate_right(self) -> None:
+        """Room for the copy of a chunk of columns, which all its rows read."""
+        blocks = self.blocks
         if blocks.packs_right:
             shape = blocks.panels, blocks.inner, blocks.tile.width
-            at = partial(self._at, 1)
-            turned = not right.runs_outer
+            at, turned = partial(self._at, 1), not self.factors[1].runs_outer
             self.right = RightPack.make(self.context, at, self.dtype, shape, turned)
+
+    def _allocate_left(self) -> None:
+        """Room for the copy of a chunk of rows; other chunks, on other threads, have their own."""
+        blocks, left = self.blocks, self.factors[0]
         if blocks.packs_left:
-            sizes = blocks.stack, blocks.tile.rows, blocks.inner
+            sizes = blocks.stack * blocks.tile.rows, blocks.inner
             at, turned = partial(self._at, 0), left.runs_outer and not left.runs_inner
             self.left = LeftPack.make(self.context, at, self.dtype, sizes, turned)
 
@@ -130,9 +133,9 @@ class _Product:
             for columns in self.columns.pieces(context, chunk, "j"):
                 self.right.fill(self._spot(Piece(), columns), part)
         with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
+            self._allocate_left()
             if self.left is not None:
-                for rows in self.rows.pieces(context, row_chunk, "i"):
-                    self.left.fill(self._spot(rows, Piece()), part)
+                self.left.fill(*self.rows.span(context, row_chunk), part)
             for spot in self._spots(row_chunk, chunk):
                 tiles.write(spot, part)
 
@@ -151,7 +154,7 @@ class _Product:
             rows.length,
             (lanes,) * whole + ((rest,) if rest else ()),
             rows.last,
-            rows.number,
+            self.context.index(rows.number * self.blocks.tile.rows),
             columns.number,
         )
 
@@ -162,9 +165,18 @@ class _Product:
 
         Of the two operands, the one with fewer vectors is held while the other one comes by.
         """
+        if spot.last_row is not None:
+            spot = self._with_numbers(spot)
         step = self._by_row if len(spot.widths) <= spot.rows else self._by_column
         for k in unrolled(self.context, part.extent, self.blocks.unrolled):
             step(spot, part, k, add)
+
+    def _with_numbers(self, spot: Spot) -> Spot:
+        """The same with its rows found before the loop along the reduced axis."""
+        numbers = self.builder.alloc(i64, (spot.rows,), name="rows")
+        with self.context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
+            self.builder.store(numbers, (r,), self.context.index(spot.row_at(r)))
+        return replace(spot, numbers=numbers)
 
     def _by_row(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
         context, lanes = self.context, self.blocks.tile.lanes

@@ -39,7 +39,9 @@ class Spot:
         rows: how many rows.
         widths: elements of each vector of columns; only the last one may be less than a whole one.
         last_row: the last row there is, where more rows may stand in the tile.
-        stack, panel: which one it is among the rows and columns of its chunk.
+        first: its first row in its chunk of rows.
+        panel: which one it is among the panels of its chunk of columns.
+        numbers: the indices of its rows, where they were computed before.
     """
 
     batch: tuple[Expr, ...]
@@ -48,11 +50,14 @@ class Spot:
     rows: int
     widths: tuple[int, ...]
     last_row: Expr | None = None
-    stack: Expr = ZERO
+    first: Expr = ZERO
     panel: Expr = ZERO
+    numbers: Buffer | None = None
 
     def row_at(self, r: Expr | int) -> Expr:
         """The index of a row of the tile."""
+        if self.numbers is not None:
+            return Load(self.numbers, (r if isinstance(r, Expr) else integer(r),))
         row = self.row + r
         return row if self.last_row is None else minimum(row, self.last_row)
 

@@ -11,7 +11,7 @@ import pytest
 from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.ir.evaluate import evaluate
-from irflow.loops import Alloc, Kernel, walk
+from irflow.loops import Alloc, For, Kernel, LoopKind, walk
 from irflow.loops.print import print_kernel
 from irflow.loops.walk import statements as every
 from irflow.lowering import GENERIC, Target
@@ -139,6 +139,24 @@ def test_every_kind_of_block_is_chosen() -> None:
     kernel = the_kernel(fused(computed, f32(26, 20), f32(20, 11)), TINY)
     assert {"left", "right", "sum", "tile"} <= set(allocated(kernel))
     assert "for p in" in print_kernel(kernel)
+
+
+@pytest.mark.parametrize(("name", "form"), FORMS, ids=[name for name, _ in FORMS])
+def test_threads_share_no_scratch_memory(name: str, form: Callable[..., Any]) -> None:
+    kernel = the_kernel(fused(form, f32(96, 40), f32(40, 64)), TINY)
+    loops = [s for s in every(kernel.body) if isinstance(s, For) and s.kind is LoopKind.PARALLEL]
+    assert loops
+    for loop in loops:
+        written = walk.stored(loop.body).keys() - walk.allocated(loop.body).keys()
+        assert written <= {"y0", "y1", "partial"}, f"{loop.var.name} of {name}"
+
+
+def test_reshaped_inputs_cost_no_divisions() -> None:
+    graph = fused(lambda x, w: ops.matmul(ops.reshape(x, (4, 6)), w), f32(4, 2, 3), f32(6, 5))
+    assert "//" not in print_kernel(the_kernel(graph, WIDE))
+    x, w = normal(4, 2, 3), normal(6, 5, seed=1)
+    (result,) = run(graph, [x, w], WIDE)
+    np.testing.assert_allclose(result, x.reshape(4, 6) @ w, rtol=1e-5, atol=1e-5)
 
 
 def tiles(kernel: Kernel) -> int:

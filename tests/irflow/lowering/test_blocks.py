@@ -1,0 +1,67 @@
+"""What is chosen for matrix products of known shapes."""
+
+from __future__ import annotations
+
+import pytest
+
+from irflow import dims, dtypes
+from irflow.dims import Size
+from irflow.lowering import Target
+from irflow.lowering.blocks import Blocks, Factor, Product
+
+AVX512 = Target("avx512", vector_bytes=64, vector_registers=32)
+AVX2 = Target("avx2", vector_bytes=32, vector_registers=16)
+NEON = Target("neon", vector_bytes=16, vector_registers=32)
+SIMD128 = Target("simd128", vector_bytes=16, vector_registers=16)
+
+
+def blocks(target: Target, rows: Size, columns: int, inner: Size, turned: bool = False) -> Blocks:
+    left = Factor((inner,), (1,), is_computed=False)
+    right = Factor((inner,), (1,), False) if turned else Factor((1,), (columns,), False)
+    chosen = Product(target, dtypes.f32, rows, columns, inner, left, right).blocks()
+    assert chosen is not None
+    return chosen
+
+
+TILES = [
+    (AVX512, 128, 128, 784, (8, 2)),
+    (AVX512, 1024, 1024, 1024, (8, 2)),
+    (AVX512, 32, 10, 128, (16, 1)),
+    (AVX512, 4, 768, 768, (4, 6)),
+    (AVX2, 128, 128, 784, (6, 2)),
+    (SIMD128, 128, 128, 784, (6, 2)),
+    (NEON, 128, 128, 784, (4, 4)),
+]
+
+
+@pytest.mark.parametrize(("target", "rows", "columns", "inner", "tile"), TILES, ids=str)
+def test_tiles_fill_the_registers(
+    target: Target, rows: int, columns: int, inner: int, tile: tuple[int, int]
+) -> None:
+    chosen = blocks(target, rows, columns, inner).tile
+    assert (chosen.rows, chosen.columns) == tile
+
+
+def test_operands_are_copied_where_that_pays() -> None:
+    small, large = blocks(AVX512, 128, 128, 784), blocks(AVX512, 2048, 2048, 2048)
+    assert (small.packs_left, small.packs_right) == (False, False)
+    assert (large.packs_left, large.packs_right) == (True, True)
+    assert blocks(AVX512, 4, 128, 784, turned=True).packs_right, "transposed, so always"
+    assert blocks(AVX2, 128, 128, 784).packs_right, "narrow panels"
+
+
+def test_passes_and_chunks() -> None:
+    large = blocks(AVX512, 2048, 2048, 2048)
+    assert large.inner == 512
+    assert large.stack < 2048 // large.tile.rows
+    assert blocks(AVX512, 128, 128, 784).inner == 784
+    row = blocks(AVX512, 1, 768, 768)
+    assert (row.inner, row.tile.rows) == (8, 1), "read row by row"
+
+
+def test_symbolic_rows_and_sums() -> None:
+    n = dims.symbol("n")
+    chosen = blocks(AVX512, n, 128, 784)
+    assert chosen.tile.rows <= 8
+    assert not chosen.packs_left
+    assert blocks(AVX512, 784, 128, n).inner == n
