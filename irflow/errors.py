@@ -132,6 +132,10 @@ class LoweringError(IrflowError, RuntimeError):
     """A graph has no translation to the loop representation."""
 
 
+class ArenaError(IrflowError, MemoryError):
+    """The memory for the intermediate values of a program cannot be had; the facts name them."""
+
+
 class UnknownNameError(IrflowError, LookupError):
     """No pass, backend, option or operation of that name."""
 

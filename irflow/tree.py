@@ -57,6 +57,18 @@ class Structure:
             return True
         return isinstance(other, Structure) and self._content == other._content
 
+    @property
+    def has_dataclass(self) -> bool:
+        """Whether there is a dataclass in it."""
+        return self.kind == "dataclass" or any(child.has_dataclass for child in self.children)
+
+    @property
+    def has_text_keys(self) -> bool:
+        """Whether all keys of dictionaries in it are text."""
+        if self.kind == "dict" and any(type(key) is not str for key in self.keys):
+            return False
+        return all(child.has_text_keys for child in self.children)
+
     def unflatten(self, leaves: Sequence[Leaf]) -> Tree:
         """The structure with `leaves` put in, in the order in which `flatten` gave them."""
         if len(leaves) != self.leaf_count:

@@ -13,19 +13,31 @@ from llvmlite import binding
 
 from irflow import dims, log
 from irflow.backend import CompileOptions, Executable
+from irflow.backend.calling import Builtin, Convention
+from irflow.errors import ArenaError
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
+from irflow.lowering import grain
 from irflow.lowering.memory import Layout
-from irflow.lowering.program import HostStep, Program
+from irflow.lowering.program import HostStep, KernelStep, LoopStep, Program, every_step
 from irflow_llvm import engine, workers
 from irflow_llvm.address import address
+from irflow_llvm.builtin import builtin
 from irflow_llvm.emit import emit_module
 from irflow_llvm.entry import Segment, entry_text, segments
 from irflow_llvm.pool import PARALLEL
 
 ALIGNMENT = 64
+LARGEST = 5
+"""So many buffers are named where memory is short."""
+
 KEPT_SIZES = 16
 """For so many combinations of symbolic sizes the memory is kept between calls."""
+
+LONG = 30_000
+"""From this much work on, in the units of `grain`, other threads of Python may run meanwhile; about
+10 microseconds.
+"""
 
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -49,7 +61,7 @@ class Frame:
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
         layout = program.layout(sizes)
         log.write("memory", lambda: memory_report(program, layout, sizes))
-        self.arena = aligned_bytes(layout.nbytes)
+        self.arena = arena(program, layout, sizes)
         self.arrays: dict[int, np.ndarray] = {}
         self.pointers = (ctypes.c_void_p * max(len(program.buffers), 1))()
         self.sizes = (ctypes.c_int64 * max(len(sizes), 1))(*(sizes[s] for s in program.symbols))
@@ -69,16 +81,38 @@ class Frame:
         return self.arena[offset : offset + nbytes].view(type.dtype.numpy).reshape(shape)
 
 
+def arena(program: Program, layout: Layout, sizes: Mapping[str, int]) -> np.ndarray:
+    """The memory of all temporaries.
+
+    Raises:
+        ArenaError: there is not so much; it names the largest of them.
+    """
+    try:
+        return aligned_bytes(layout.nbytes)
+    except (MemoryError, ValueError):  # ValueError for more than an array can have
+        rows = _temporaries(program, layout, sizes)[:LARGEST]
+        facts = [(f"b{n} {program.buffers[n].type}", f"{nbytes:,} bytes") for n, nbytes in rows]
+        raise ArenaError(
+            f"{program.name}: no memory for an arena of {layout.nbytes:,} bytes",
+            facts=facts,
+            hint="smaller batches, or irf.checkpoint, make intermediate values smaller",
+        ) from None
+
+
 def memory_report(program: Program, layout: Layout, sizes: Mapping[str, int]) -> str:
     """The arena and what lies where in it, largest first."""
-    parts = {
-        number: dims.evaluate(program.buffers[number].type.nbytes, sizes)
-        for number in layout.offsets
-    }
     lines = [f"{program.name}: an arena of {layout.nbytes:,} bytes"]
-    for number, nbytes in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
+    for number, nbytes in _temporaries(program, layout, sizes):
         lines.append(f"  b{number}: {nbytes:,} bytes at {layout.offsets[number]:,}")
     return "\n".join(lines)
+
+
+def _temporaries(
+    program: Program, layout: Layout, sizes: Mapping[str, int]
+) -> list[tuple[int, int]]:
+    """The number and bytes of each buffer in the arena, the largest first."""
+    rows = [(n, dims.evaluate(program.buffers[n].type.nbytes, sizes)) for n in layout.offsets]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 
 class Binding:
@@ -158,6 +192,24 @@ class LlvmExecutable(Executable):
         bound.frames.append(frame)
         return results
 
+    def builtin(self, convention: Convention, arrays: Sequence[np.ndarray]) -> Builtin | None:
+        if len(self._parts) != 1 or not isinstance(self._parts[0], Segment):
+            return None
+        bound = self._bind(arrays)
+        inputs = [
+            (dtype, shape, number)
+            for (dtype, shape), number in zip(bound.inputs, self._input_numbers, strict=True)
+        ]
+        outputs = [(dtype, shape, number) for shape, dtype, number in bound.outputs]
+
+        def frame() -> tuple[int, int, object]:
+            made = bound.take()
+            places = ctypes.addressof(made.pointers), ctypes.addressof(made.sizes)
+            return (*places, (made, self))
+
+        entry = self._engine.address(self._parts[0].name)
+        return builtin(convention, inputs, outputs, frame, entry, is_long(self.program))
+
     def _bind(self, arrays: Sequence[np.ndarray]) -> Binding:
         key = tuple([(array.dtype, array.shape) for array in arrays])
         found = self._bindings.get(key)
@@ -209,6 +261,15 @@ class LlvmExecutable(Executable):
     def object_code(self) -> bytes:
         """The machine code as an object file, which needs nothing else and runs on one thread."""
         return engine.object_code(self._module_text(cuts=False), self.level)
+
+
+def is_long(program: Program) -> bool:
+    """Whether a call may take long enough that other threads should run meanwhile."""
+    steps = list(every_step(program.steps))
+    if program.symbols or any(isinstance(step, LoopStep) for step in steps):
+        return True
+    kernels = [step.kernel for step in steps if isinstance(step, KernelStep)]
+    return sum(grain.work(kernel.body) for kernel in kernels) >= LONG
 
 
 def run_host(step: HostStep, memory: Mapping[int, np.ndarray], sizes: Mapping[str, int]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from irflow import dtypes
+from irflow.backend.calling import Builtin, Convention
 from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
@@ -91,6 +92,13 @@ class Executable(ABC):
     @abstractmethod
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on arrays that fit the types of the graph's inputs; new arrays, one an output."""
+
+    def builtin(self, convention: Convention, arrays: Sequence[np.ndarray]) -> Builtin | None:
+        """A built-in function that does the same faster, for arrays of the shapes of these.
+
+        None where there is none: always, unless the backend says otherwise.
+        """
+        return None
 
     def listing(self, kind: str) -> str:
         """A printed stage: `"graph"` always; more kinds by backend, see `listings`."""

@@ -7,8 +7,8 @@ for the longest time are deleted once all together are larger than `LIMIT`.
 
 The code is run without further questions. A folder that others may write to is therefore refused.
 
-`IRFLOW_CACHE` is the folder, or `off` (`0` as well); by default it is `irflow` in `$XDG_CACHE_HOME`
-or `~/.cache`.
+`IRFLOW_CACHE` is the folder, or `off` (`0` as well); by default it is `irflow/code` in
+`$XDG_CACHE_HOME` or `~/.cache`.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Parameters:
             kwargs = {key: value for key, value in kwargs.items() if key != name}
         if not self.static and not (args and type(args[0]) is Instance):
             return Call((args, kwargs), ())
-        is_static = [self._is_static(i, value) for i, value in enumerate(args)]
+        is_static = [self.is_static(i, value) for i, value in enumerate(args)]
         fixed = [(self.name(i), args[i]) for i, static in enumerate(is_static) if static]
         fixed += [(name, kwargs[name]) for name in sorted(kwargs) if name in self.static]
         remaining = tuple(
@@ -69,7 +69,8 @@ class Parameters:
         keywords = {name: value for name, value in kwargs.items() if name not in self.static}
         return Call((remaining, keywords), tuple(fixed))
 
-    def _is_static(self, position: int, value: Any) -> bool:
+    def is_static(self, position: int, value: Any) -> bool:
+        """Whether a positional argument is static."""
         return self.name(position) in self.static or type(value) is Instance
 
     def join(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +15,12 @@ from irflow.errors import DTypeError, ShapeError, TreeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.calls import Call, Parameters
 from irflow.frontend.numbers import number
+from irflow.frontend.quick import OTHER, Quick, QuickCalls, assembler, convention
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import TracedFunction
+from irflow.frontend.variable import HELD, Variable, hold
 from irflow.ir import TensorType
+from irflow.ir.evaluate import bind_sizes
 from irflow.ir.graph import Graph
 
 
@@ -37,8 +42,8 @@ class Signature:
     types: tuple[TensorType, ...]
     statics: tuple[tuple[str, Any], ...]
 
-    def arrays(self, call: Call) -> list[np.ndarray]:
-        """The arrays of the argument leaves of a call.
+    def tensors(self, call: Call) -> list[Tensor]:
+        """The argument leaves of a call.
 
         Raises:
             UsageError: another static value than compiled for.
@@ -56,7 +61,7 @@ class Signature:
                 f"{self.name}: arguments of another structure than compiled for",
                 facts=[("compiled", self.structure.describe()), ("given", structure.describe())],
             )
-        return [tensor.data for tensor in self.fitted(leaves)]
+        return self.fitted(leaves)
 
     def fitted(self, leaves: list[Any]) -> list[Tensor]:
         """The leaves as tensors, checked against the declared types; Python numbers take these."""
@@ -91,7 +96,11 @@ class Compiled:
     """
 
     def __init__(
-        self, traced: TracedFunction, lowered: compiler.Lowered, signature: Signature
+        self,
+        traced: TracedFunction,
+        lowered: compiler.Lowered,
+        signature: Signature,
+        lock: threading.RLock | None = None,
     ) -> None:
         self.traced = traced
         self.lowered = lowered
@@ -100,6 +109,9 @@ class Compiled:
         results = traced.graph.outputs[: traced.result_count]
         types = [value.type if value.type.is_static else None for value in results]
         self._results = list(zip(traced.weak, types, strict=True))
+        self._assemble = assembler(traced.structure)
+        self._lock = lock or threading.RLock()
+        self._quick = QuickCalls(patience=3)
 
     def __str__(self) -> str:
         return str(self.lowered.graph)
@@ -111,22 +123,101 @@ class Compiled:
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on arguments of the structure and types that it was compiled for."""
-        return self.run(self.signature.arrays(self.signature.parameters.split(args, kwargs)))
+        return self.run(self.signature.tensors(self.signature.parameters.split(args, kwargs)))
 
-    def run(self, arrays: list[np.ndarray]) -> Any:
-        """Run on the arrays of the argument leaves; variables are read and written back."""
-        traced = self.traced
-        if traced.captures:
-            arrays = [*arrays, *(capture.data for capture in traced.captures)]
-        outputs = self.executable(arrays)
+    def run(self, tensors: Sequence[Tensor]) -> Any:
+        """Run on the argument leaves; variables are read and written back."""
+        for call in self._quick.calls:
+            result = call(*tensors)
+            if result is not OTHER:
+                return result
+        arrays = [tensor.data for tensor in tensors]
+        result = self._run_long(arrays)
+        if self._quick.is_open:
+            weak = tuple([tensor.is_weak for tensor in tensors])
+            if self._quick.wants((weak, *[array.shape for array in arrays])):
+                leaves = [(is_weak, i, None) for i, is_weak in enumerate(weak)]
+                self._quick.add(self.quick([tree.LEAF] * len(tensors), leaves, arrays))
+        return result
+
+    def _run_long(self, arrays: list[np.ndarray]) -> Any:
+        if not self.traced.updates:
+            return self._assemble(self._call(arrays))
+        count = self.traced.result_count
+        with self._lock:
+            outputs = self._call(arrays)
+            hold(self.traced.updates, outputs[count:])
+        return self._assemble(outputs)
+
+    def _call(self, arrays: list[np.ndarray]) -> list[Tensor]:
+        captured = [capture.data for capture in self.traced.captures]
+        outputs = self.executable([*arrays, *captured])
         tensors = [
             Tensor(array, weak=weak, type=type)
             for array, (weak, type) in zip(outputs, self._results, strict=False)
         ]
-        if traced.updates:
-            for variable, array in zip(traced.updates, outputs[len(tensors) :], strict=True):
-                variable.store(array)
-        return traced.structure.unflatten(tensors)
+        return [*tensors, *map(Tensor, outputs[len(tensors) :])]
+
+    def quick(
+        self,
+        arguments: Sequence[tree.Structure],
+        leaves: Sequence[tuple[bool, int, type | None]],
+        arrays: list[np.ndarray],
+    ) -> Quick | None:
+        """A function that does the same as `run` for arguments of these structures, quickly.
+
+        Args:
+            arguments: the structure of each argument.
+            leaves: whether the element type of each leaf gives way, which input it is, and of what
+                class if it is a Python number.
+            arrays: the inputs, whose shapes it is for.
+        """
+        traced = self.traced
+        variables = [each for each in traced.captures if isinstance(each, Variable)]
+        if len(variables) != len(traced.captures):
+            return None
+        leaves = [*leaves, *((False, len(arrays) + i, None) for i in range(len(variables)))]
+        arrays = [*arrays, *(variable.data for variable in variables)]
+        sizes = bind_sizes(traced.graph, arrays)
+        types = [value.type.substitute(sizes) for value in traced.graph.outputs]
+        flags = [*traced.weak, *[False] * len(traced.updates)]
+        is_bare = traced.structure is tree.LEAF and not traced.updates
+        parts = [*arguments, *[tree.LEAF] * len(variables)]
+        results = list(zip(types, flags, strict=True))
+        builtin = self.executable.builtin(convention(parts, leaves, results, is_bare), arrays)
+        if builtin is None or (is_bare and not variables):
+            return builtin
+        return self._finished(builtin, variables, is_bare)
+
+    def _finished(
+        self, builtin: Callable[..., Any], variables: list[Variable], is_bare: bool
+    ) -> Quick:
+        """A built-in function with variables read and written, and the results put together."""
+        assemble = self._assemble
+        if self.traced.updates:
+            return self._locked(builtin, variables)
+
+        def call(*args: Any) -> Any:
+            outputs = builtin(*args, *map(HELD, variables)) if variables else builtin(*args)
+            return outputs if is_bare or outputs is OTHER else assemble(outputs)
+
+        is_tuple = all(child is tree.LEAF for child in self.traced.structure.children)
+        is_ready = is_tuple and self.traced.structure.kind == "tuple" and not variables
+        return builtin if is_ready else call
+
+    def _locked(self, builtin: Callable[..., Any], variables: list[Variable]) -> Quick:
+        assemble, count, lock = self._assemble, self.traced.result_count, self._lock
+        updates = self.traced.updates
+
+        def call(*args: Any) -> Any:
+            with lock:
+                outputs = builtin(*args, *map(HELD, variables))
+                if outputs is OTHER:
+                    return OTHER
+                hold(updates, outputs[count:])
+            return assemble(outputs)
+
+        return call
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from irflow.session import Operation
 
 _counter = itertools.count()
+
+HELD = operator.attrgetter("_data")
+"""The tensor that a variable holds outside of any trace, as quickly as Python can tell."""
 
 
 class Variable:
@@ -155,6 +160,12 @@ class Variable:
     def at(self) -> At:
         """Its elements at a key, to be changed in a copy of the value: `v.at[key].add(1)`."""
         return self.value.at
+
+
+def hold(variables: Sequence[Variable], tensors: Sequence[Tensor]) -> None:
+    """Give variables the tensors of compiled functions, which have the right types."""
+    for variable, tensor in zip(variables, tensors, strict=True):
+        variable._data = tensor
 
 
 def _own(array: np.ndarray, value: TensorLike) -> np.ndarray:

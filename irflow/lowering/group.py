@@ -98,9 +98,13 @@ class Group:
             case _:
                 return False
 
+    def heavy(self) -> list[Node]:
+        """The reductions and contractions."""
+        return [node for node in self.nodes if node.op.lowering in HEAVY]
+
     def anchors(self) -> tuple[Node, ...]:
         """Reductions of the outputs' shape that are read element by element behind them."""
-        heavy = [node for node in self.nodes if node.op.lowering in HEAVY]
+        heavy = self.heavy()
         shape = self.outputs[0].type.shape
         return tuple(
             node

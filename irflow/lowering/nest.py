@@ -11,10 +11,11 @@ from irflow.dims import Size
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Value
 from irflow.ir.op import Lowering
-from irflow.loops import Buffer, Const, Expr, Kernel, Load, LoopKind
+from irflow.loops import Buffer, Const, Expr, Kernel, Load, LoopKind, Var
 from irflow.loops.simplify import simplify, simplify_expr
 from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
+from irflow.lowering.schedule import loop_axes
 from irflow.lowering.scopes import ScopedBuilder
 from irflow.lowering.target import Target
 from irflow.lowering.values import Extent, Index, narrowed, widened
@@ -48,6 +49,7 @@ class NestContext(ElementContext):
         self.outputs = tuple(
             _buffer(builder, f"y{i}", v, is_flat) for i, v in enumerate(group.outputs)
         )
+        self._shared: set[str] = set()
         for type in group.types:
             self.note_sizes(*type.shape)
 
@@ -55,7 +57,7 @@ class NestContext(ElementContext):
         """The kernel, with its schedule carried out."""
         inputs = (*self.inputs, *self.constants.values())
         kernel = self.builder.kernel(self.group.name, inputs, self.outputs)
-        kernel = simplify(vectorize(kernel, self.target))
+        kernel = simplify(vectorize(kernel, self.target, self._shared))
         return Built(kernel, tuple(self.constants))
 
     # --------------------------------------------------------------------------- for `Op.nest`
@@ -91,6 +93,24 @@ class NestContext(ElementContext):
             self.builder.store(buffer, place, narrowed(value, buffer.dtype), self.mask)
 
     @contextmanager
+    def output_loops(self, shape: Sequence[Size]) -> Iterator[tuple[Expr, ...]]:
+        """Loops over all elements of the outputs: one in vectors, one shared by threads.
+
+        These may be the same one; then threads share whole vectors.
+        """
+        wide, shared = loop_axes(shape, bool(self.group.heavy()))
+        with ExitStack() as stack:
+            index: list[Expr] = []
+            for axis, size in enumerate(shape):
+                kind = LoopKind.PARALLEL if axis == shared else LoopKind.SERIAL
+                kind = LoopKind.VECTOR if axis == wide else kind
+                index.append(stack.enter_context(self.one_loop(size, kind, "i")))
+            found = index[wide] if wide is not None and wide == shared else None
+            if isinstance(found, Var):
+                self._shared.add(found.name)
+            yield tuple(index)
+
+    @contextmanager
     def where(self, condition: Expr) -> Iterator[None]:
         """What is inside happens if `condition` holds; no branch where that is known."""
         known = simplify_expr(condition, self.known)
@@ -111,26 +131,9 @@ def _buffer(builder: ScopedBuilder, name: str, value: Value, is_flat: bool) -> B
 def element_nest(group: Group, target: Target) -> Built:
     """Loops over the output axes, the innermost in vectors; one store an output."""
     context = NestContext(group, target, is_flat=group.is_flat())
-    shape = context.outputs[0].shape
-    with ExitStack() as stack:
-        context.store_outputs(
-            [
-                stack.enter_context(context.one_loop(size, kind, "i"))
-                for size, kind in zip(shape, loop_kinds(shape), strict=True)
-            ]
-        )
+    with context.output_loops(context.outputs[0].shape) as index:
+        context.store_outputs(index)
     return context.finish()
-
-
-def loop_kinds(shape: Sequence[Size]) -> list[LoopKind]:
-    """Vectors along the last axis that is longer than 1, threads along the first of several."""
-    kinds = [LoopKind.SERIAL] * len(shape)
-    wide = [axis for axis, size in enumerate(shape) if size != 1]
-    if len(wide) > 1:
-        kinds[wide[0]] = LoopKind.PARALLEL
-    if wide:
-        kinds[wide[-1]] = LoopKind.VECTOR
-    return kinds
 
 
 def own_nest(group: Group, target: Target) -> Built:

@@ -87,6 +87,30 @@ def _divisor(size: Size, most: int) -> int:
     return largest if 2 * largest >= min(most, size) else min(most, size)
 
 
+# ------------------------------------------------------------------------------------ plain nests
+
+SHARED_ITERATIONS = 16
+"""An axis of fewer iterations is shared by threads only where no other is longer."""
+
+
+def loop_axes(shape: Sequence[Size], is_heavy: bool) -> tuple[int | None, int | None]:
+    """Which axis of an elementwise nest runs in vectors, and which one threads share.
+
+    Vectors run along the last axis that is longer than 1. Threads share the first one that is
+    long, which may be that one too; but where there are reductions, which are computed outside of
+    the loop over vectors, threads share a loop around it.
+    """
+    axes = [axis for axis, size in enumerate(shape) if size != 1]
+    if not axes:
+        return None, None
+    candidates = axes[:-1] if is_heavy and len(axes) > 1 else axes
+    for axis in candidates:
+        size = shape[axis]
+        if not isinstance(size, int) or size >= SHARED_ITERATIONS:
+            return axes[-1], axis
+    return axes[-1], candidates[0]
+
+
 # ----------------------------------------------------------------------------------- register tiles
 
 MOST_ROWS = 16

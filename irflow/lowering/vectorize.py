@@ -8,12 +8,13 @@ becomes, for 8 lanes,
 What does not depend on the loop variable stays scalar. A loop inside may remain one when its
 extent is the same in all lanes; its register cells become vectors. A loop that cannot be turned
 (a sum carried from one iteration to the next, a branch on data, a loop that has vectors already)
-becomes serial.
+becomes serial, or parallel where its iterations are known not to depend on each other; so does the
+loop over whole vectors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from irflow import dtypes
@@ -48,9 +49,16 @@ COPIES = 2
 """How many copies of a body the elements behind the whole vectors may take."""
 
 
-def vectorize(kernel: Kernel, target: Target) -> Kernel:
-    """`kernel` without loops of kind `VECTOR`."""
-    return replace(kernel, body=_Vectorizer(target).block(kernel.body))
+def vectorize(kernel: Kernel, target: Target, parallel: Collection[str] = ()) -> Kernel:
+    """`kernel` without loops of kind `VECTOR`.
+
+    Args:
+        kernel: what to rewrite.
+        target: tells the lanes of a vector.
+        parallel: the variables of vector loops whose iterations do not depend on each other, so
+            that threads may share them.
+    """
+    return replace(kernel, body=_Vectorizer(target, frozenset(parallel)).block(kernel.body))
 
 
 class _NotUniformError(Exception):
@@ -60,6 +68,7 @@ class _NotUniformError(Exception):
 @dataclass(slots=True)
 class _Vectorizer:
     target: Target
+    parallel: frozenset[str] = frozenset()
     count: int = 0
 
     def block(self, block: Block) -> Block:
@@ -71,9 +80,17 @@ class _Vectorizer:
             return (inner,)
         lanes = _lanes(inner, self.target)
         try:
-            return self.split(inner, lanes) if lanes > 1 else (_serial(inner),)
+            return self.split(inner, lanes) if lanes > 1 else (self.scalar(inner),)
         except _NotUniformError:
-            return (_serial(inner),)
+            return (self.scalar(inner),)
+
+    def kind(self, loop: For) -> LoopKind:
+        """That of the loop over vectors, or over elements, into which a vector loop is turned."""
+        return LoopKind.PARALLEL if loop.var.name in self.parallel else LoopKind.SERIAL
+
+    def scalar(self, loop: For) -> For:
+        """The loop element by element."""
+        return replace(loop, kind=self.kind(loop))
 
     def split(self, loop: For, lanes: int) -> tuple[Stmt, ...]:
         """The whole vectors, and what is left."""
@@ -81,7 +98,7 @@ class _Vectorizer:
         parts: list[Stmt] = []
         if whole != integer(0):
             body = self.round(loop, Var(loop.var.name) * lanes, lanes)
-            parts.append(For(loop.var, whole, LoopKind.SERIAL, body))
+            parts.append(For(loop.var, whole, self.kind(loop), body))
         if isinstance(rest, Const):
             return (*parts, *self.shrinking(loop, whole * lanes, int(rest.value)))
         return (*parts, self.one_by_one(loop, whole * lanes, rest))
@@ -109,10 +126,6 @@ class _Vectorizer:
         writer = _Lanes(lanes, f"_v{self.count}")
         writer.values[loop.var.name] = Ramp(start, 1, lanes) if lanes > 1 else start
         return writer.block(loop.body)
-
-
-def _serial(loop: For) -> For:
-    return replace(loop, kind=LoopKind.SERIAL)
 
 
 def _lanes(loop: For, target: Target) -> int:

@@ -65,6 +65,7 @@ def test_nearest_of_nothing():
         ("UndecidableSizeError", ValueError),
         ("ConcretizationError", TypeError),
         ("LeakedTracerError", RuntimeError),
+        ("ArenaError", MemoryError),
         ("DonatedTensorError", RuntimeError),
         ("TreeError", TypeError),
         ("GradientError", TypeError),

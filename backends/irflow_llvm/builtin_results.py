@@ -1,0 +1,246 @@
+"""The part of the built-in functions' code that makes results, in the notation of `builtin_text`.
+
+Results of `LARGE` bytes and more lie in blocks, which are used again when the last array in one is
+gone; their pages are then in the memory already. At most `KEPT` bytes are kept for that. Python's
+global lock protects the list of blocks.
+"""
+
+LARGE = 1 << 16
+KEPT = 1 << 28
+BLOCKS = 64
+"""How many blocks are kept at most."""
+
+HEAD = 64
+"""The bytes of a block before its elements: its size, and the way to alignment."""
+
+RESULTS = """
+declare ptr @irflow_new_array(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare i32 @irflow_set_base(ptr, ptr)
+
+@block.name = private constant [13 x i8] c"irflow.block\\00"
+@blocks = internal global [$blocks x ptr] zeroinitializer, align 16
+@kept = internal global i64 0
+@oldest = internal global i64 0
+
+define internal ptr @results(ptr %table, ptr %frame) uwtable {
+entry:
+  %count = word i64 %table, $table_results
+  %outputs = word ptr %table, $table_outputs
+  %is.bare = icmp slt i64 %count, 0
+  br i1 %is.bare, label %bare, label %several
+bare:
+  %only = call ptr @result(ptr %table, ptr %frame, ptr %outputs)
+  ret ptr %only
+several:
+  %tuple = call ptr @PyTuple_New(i64 %count)
+  %failed.tuple = icmp eq ptr %tuple, null
+  br i1 %failed.tuple, label %fail, label %each
+each:
+  %i = phi i64 [ 0, %several ], [ %i.next, %put ]
+  %is.more = icmp slt i64 %i, %count
+  br i1 %is.more, label %one, label %ready
+one:
+  %skipped = mul nuw nsw i64 %i, $output_words
+  %output = getelementptr i64, ptr %outputs, i64 %skipped
+  %handle = call ptr @result(ptr %table, ptr %frame, ptr %output)
+  %failed = icmp eq ptr %handle, null
+  br i1 %failed, label %drop, label %put
+put:
+  %status = call i32 @PyTuple_SetItem(ptr %tuple, i64 %i, ptr %handle)
+  %i.next = add nuw nsw i64 %i, 1
+  br label %each
+ready:
+  ret ptr %tuple
+drop:
+  call void @Py_DecRef(ptr %tuple)
+  ret ptr null
+fail:
+  ret ptr null
+}
+
+define internal ptr @result(ptr %table, ptr %frame, ptr %output) uwtable {
+entry:
+  %array = call ptr @array(ptr %table, ptr %output)
+  %failed = icmp eq ptr %array, null
+  br i1 %failed, label %stop, label %wrap
+wrap:
+  %class = word ptr %table, $table_handle
+  %handle = call ptr @PyType_GenericAlloc(ptr %class, i64 0)
+  %failed.handle = icmp eq ptr %handle, null
+  br i1 %failed.handle, label %drop, label %fill
+drop:
+  call void @Py_DecRef(ptr %array)
+  br label %stop
+stop:
+  ret ptr null
+fill:
+  %elements = byte ptr %array, $array_data
+  %pointers = word ptr %frame, $frame_pointers
+  %number = word i64 %output, $output_number
+  word ptr %elements, %pointers, %number
+  %data.at = word i64 %table, $table_data
+  byte ptr %array, %handle, %data.at
+  %prototype = word ptr %output, $output_prototype
+  %slots = word ptr %table, $table_slots
+  %slot.count = word i64 %table, $table_slot_count
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %fill ], [ %i.next, %copy ]
+  %is.more = icmp slt i64 %i, %slot.count
+  br i1 %is.more, label %copy, label %ready
+copy:
+  %slot = word i64 %slots, %i
+  %content = byte ptr %prototype, %slot
+  call void @Py_IncRef(ptr %content)
+  byte ptr %content, %handle, %slot
+  %i.next = add nuw nsw i64 %i, 1
+  br label %loop
+ready:
+  ret ptr %handle
+}
+
+define internal ptr @array(ptr %table, ptr %output) uwtable {
+entry:
+  %class = word ptr %table, $table_array
+  %dtype = word ptr %output, $output_dtype
+  %rank = word i32 %output, $output_rank
+  %shape = word ptr %output, $output_shape
+  %bytes = word i64 %output, $output_bytes
+  call void @Py_IncRef(ptr %dtype)
+  %is.large = icmp sge i64 %bytes, $large
+  br i1 %is.large, label %large, label %small
+small:
+  %array = call ptr @irflow_new_array(
+    ptr %class, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr null, i32 0, ptr null)
+  ret ptr %array
+large:
+  %block = call ptr @take(i64 %bytes)
+  %failed = icmp eq ptr %block, null
+  br i1 %failed, label %no.memory, label %view
+no.memory:
+  call void @Py_DecRef(ptr %dtype)
+  %nothing = call ptr @PyErr_NoMemory()
+  ret ptr null
+view:
+  %elements = getelementptr i8, ptr %block, i64 $head
+  %viewed = call ptr @irflow_new_array(
+    ptr %class, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr %elements, i32 1281, ptr null)
+  %failed.view = icmp eq ptr %viewed, null
+  br i1 %failed.view, label %no.view, label %own
+no.view:
+  call void @give(ptr %block)
+  ret ptr null
+own:
+  %owner = call ptr @PyCapsule_New(ptr %block, ptr @block.name, ptr @release)
+  %failed.owner = icmp eq ptr %owner, null
+  br i1 %failed.owner, label %no.owner, label %bind
+no.owner:
+  call void @give(ptr %block)
+  br label %unusable
+bind:
+  %status = call i32 @irflow_set_base(ptr %viewed, ptr %owner)
+  %failed.base = icmp ne i32 %status, 0
+  br i1 %failed.base, label %unusable, label %ready
+unusable:
+  call void @Py_DecRef(ptr %viewed)
+  ret ptr null
+ready:
+  ret ptr %viewed
+}
+
+define internal void @release(ptr %owner) uwtable {
+  %block = call ptr @PyCapsule_GetPointer(ptr %owner, ptr @block.name)
+  call void @give(ptr %block)
+  ret void
+}
+
+define internal ptr @take(i64 %bytes) uwtable {
+entry:
+  %whole = add i64 %bytes, ${head}
+  %up = add i64 %whole, 63
+  %size = and i64 %up, -64
+  br label %look
+look:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %on ]
+  %is.more = icmp slt i64 %i, $blocks
+  br i1 %is.more, label %see, label %allocate
+see:
+  %block = word ptr @blocks, %i
+  %is.empty = icmp eq ptr %block, null
+  br i1 %is.empty, label %on, label %compare
+compare:
+  %has = load i64, ptr %block
+  %fits = icmp eq i64 %has, %size
+  br i1 %fits, label %found, label %on
+on:
+  %i.next = add nuw nsw i64 %i, 1
+  br label %look
+found:
+  word ptr null, @blocks, %i
+  %kept = load i64, ptr @kept
+  %left = sub i64 %kept, %size
+  store i64 %left, ptr @kept
+  ret ptr %block
+allocate:
+  %new = call ptr @aligned_alloc(i64 64, i64 %size)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %stop, label %note
+note:
+  store i64 %size, ptr %new
+  br label %stop
+stop:
+  ret ptr %new
+}
+
+define internal void @give(ptr %block) uwtable {
+entry:
+  %size = load i64, ptr %block
+  %is.huge = icmp sgt i64 %size, $kept
+  br i1 %is.huge, label %away, label %make.room
+away:
+  call void @free(ptr %block)
+  ret void
+make.room:
+  %kept = load i64, ptr @kept
+  %more = add i64 %kept, %size
+  %is.too.much = icmp sgt i64 %more, $kept
+  br i1 %is.too.much, label %evict, label %look
+look:
+  %i = phi i64 [ 0, %make.room ], [ %i.next, %on ]
+  %is.place = icmp slt i64 %i, $blocks
+  br i1 %is.place, label %see, label %evict
+see:
+  %there = word ptr @blocks, %i
+  %is.free = icmp eq ptr %there, null
+  %i.next = add nuw nsw i64 %i, 1
+  br i1 %is.free, label %keep, label %on
+on:
+  br label %look
+keep:
+  store i64 %more, ptr @kept
+  word ptr %block, @blocks, %i
+  ret void
+evict:
+  %place = load i64, ptr @oldest
+  %above = add i64 %place, 1
+  %next = urem i64 %above, $blocks
+  store i64 %next, ptr @oldest
+  %old = word ptr @blocks, %place
+  %is.empty = icmp eq ptr %old, null
+  br i1 %is.empty, label %again, label %drop
+drop:
+  %old.size = load i64, ptr %old
+  %less = sub i64 %kept, %old.size
+  store i64 %less, ptr @kept
+  word ptr null, @blocks, %place
+  call void @free(ptr %old)
+  br label %again
+again:
+  br label %make.room
+}
+
+define i64 @irflow_kept() {
+  %kept = load i64, ptr @kept
+  ret i64 %kept
+}
+"""
