@@ -27,6 +27,7 @@ from irflow.ops.index_map import (
     one_further,
     replaced,
 )
+from irflow.ops.positions import may_be_empty
 from irflow.scalars import find
 
 if TYPE_CHECKING:
@@ -234,12 +235,21 @@ class Pad(Op):
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
         x, g = inputs[0], cotangents[0]
-        stop = [
-            low + spread(size, gap)
-            for low, size, gap in zip(self.low, x.shape, self.interior, strict=True)
+        return [self._without(g, x), self._sum_of_filled(x, g) if context.needs(1) else None]
+
+    def _without(self, g: Any, x: Any) -> Any:
+        """The elements of `g` where those of `x` stand in the result."""
+        # Of a size that may be 0, `spread` holds a maximum, which no slice turns into the size.
+        gaps = [
+            gap if may_be_empty(size) else 0
+            for size, gap in zip(x.shape, self.interior, strict=True)
         ]
-        to_x = slice_(g, self.low, stop, [gap + 1 for gap in self.interior])
-        return [to_x, self._sum_of_filled(x, g) if context.needs(1) else None]
+        longer = pad(g, [0] * g.ndim, gaps) if any(gaps) else g
+        axes = zip(self.low, x.shape, self.interior, gaps, strict=True)
+        stop = [
+            low + (size * (gap + 1) if more else spread(size, gap)) for low, size, gap, more in axes
+        ]
+        return slice_(longer, self.low, stop, [gap + 1 for gap in self.interior])
 
     def jvp(self, context: Any, inputs: Any, outputs: Any, tangents: Any) -> Sequence[Any]:
         return joint_jvp(self, inputs, tangents)
@@ -301,6 +311,9 @@ class Pad(Op):
         yield Sample(cls((1,), (2,), (0,)), (np.arange(3), np.array(-7)), label="i64")
         yield Sample(cls((1,), (1,), (1,)), (x[0] > 1, np.array(True)), label="bool")
         yield Sample(cls((1, n), (0, 1), (1, 0)), (x, fill), ((n, 3), ()), label="symbolic")
+        m = dims.symbol("m", lower=0)
+        for part, label in ((x, "may-be-empty"), (x[:0], "is-empty")):
+            yield Sample(cls((1, 0), (0, 0), (2, 0)), (part, fill), ((m, 3), ()), label=label)
 
 
 @register("concatenate")
