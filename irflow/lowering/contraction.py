@@ -38,14 +38,15 @@ def contraction_nest(group: Group, target: Target) -> Built | None:
     is_product = len(anchors) == 1 and isinstance(anchors[0].op, Matmul)
     if is_product and product_nest(context, anchors[0]):
         return context.finish()
-    tile = _choose_tile(context, anchors)
+    tile = choose_tile(context, anchors)
     if tile is None:
         return None
     _write(context, anchors, tile)
     return context.finish()
 
 
-def _choose_tile(context: NestContext, anchors: Sequence[Node]) -> Tile | None:
+def choose_tile(context: NestContext, anchors: Sequence[Node]) -> Tile | None:
+    """The register tile for the results of all anchors; None if they have no common one."""
     shape = context.outputs[0].shape
     rows, columns = shape[-2] if len(shape) > 1 else 1, shape[-1]
     if not isinstance(columns, int):
@@ -83,7 +84,7 @@ def _write(context: NestContext, anchors: Sequence[Node], tile: Tile) -> None:
     shape = context.outputs[0].shape
     with context.loops(shape[:-2], LoopKind.PARALLEL, "b") as batch:
         for row, rows in _row_blocks(context, shape[-2] if len(shape) > 1 else 1, tile.rows):
-            for column, widths in _column_blocks(context, shape[-1], tile):
+            for column, widths in column_blocks(context, shape[-1], tile):
                 writer.write(Spot(batch, row, column, rows, widths))
 
 
@@ -102,7 +103,7 @@ def _row_blocks(context: NestContext, rows: Size, height: int) -> Iterator[tuple
         yield start + row, 1
 
 
-def _column_blocks(
+def column_blocks(
     context: NestContext, columns: Size, tile: Tile
 ) -> Iterator[tuple[Expr, tuple[int, ...]]]:
     """Where blocks of columns start, and the widths of their vectors."""

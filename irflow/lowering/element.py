@@ -20,7 +20,7 @@ from irflow.errors import LoweringError
 from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Value
 from irflow.ir.types import TensorType
-from irflow.loops import Buffer, Cast, Const, Expr, Load, LoopKind, Var, integer, size_expr
+from irflow.loops import Buffer, Cast, Const, Expr, Load, LoopKind, Select, Var, integer, size_expr
 from irflow.loops.bounds import Interval
 from irflow.loops.simplify import simplify_expr
 from irflow.loops.walk import loads, subexpressions, substitute
@@ -322,11 +322,14 @@ class ElementContext:
         with self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
             builder.store(cells, (lane,), reduction.identity)
         with self.loops(outer) as index:
-            whole, rest = divided(inner, lanes)
+            whole, rest = (self.known_extent(part) for part in divided(inner, lanes))
             for start, width in self.vectors_of(whole, rest, lanes):
-                with self.one_loop(width, LoopKind.VECTOR, "l") as lane:
+                for lane, chosen in self.lanes_of(width, lanes):
                     value = reduction.body([*index, start + lane])
-                    builder.store(cells, (lane,), row(Load(cells, (lane,)), value))
+                    before = Load(cells, (lane,))
+                    after = row(before, value)
+                    after = after if chosen is None else Select(chosen, after, before)
+                    builder.store(cells, (lane,), after)
         return self.combine_lanes(reduction, cells, (), lanes)
 
     def vectors_of(self, whole: Extent, rest: Extent, lanes: int) -> Iterator[tuple[Expr, Extent]]:
@@ -336,6 +339,28 @@ class ElementContext:
                 yield block * lanes, lanes
         if rest != 0:
             yield index_of(whole) * lanes, rest
+
+    def known_extent(self, extent: Extent) -> Extent:
+        """An extent, as an int where it is known."""
+        if isinstance(extent, Expr):
+            extent = simplify_expr(extent, self.known)
+        return int(extent.value) if isinstance(extent, Const) else extent
+
+    def lanes_of(self, width: Extent, lanes: int) -> Iterator[tuple[Expr, Expr | None]]:
+        """A vector loop over so many lanes, and the mask of those that count: None for all.
+
+        A number that is known at the call only takes a whole vector under a mask.
+        """
+        if isinstance(width, int):
+            with self.one_loop(width, LoopKind.VECTOR, "l") as lane:
+                yield lane, None
+            return
+        count = index_of(width)
+        with (
+            self.one_loop(lanes, LoopKind.VECTOR, "l") as lane,
+            self.masked(lane < count),
+        ):
+            yield lane, self.mask
 
     def combine_lanes(
         self, reduction: Reduction, cells: Buffer, prefix: tuple[Expr, ...], lanes: int

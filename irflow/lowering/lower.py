@@ -18,6 +18,7 @@ from irflow.lowering.control import ALIASES as ALIASES
 from irflow.lowering.control import is_native, lower_control
 from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
+from irflow.lowering.partial import partial_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
 from irflow.lowering.target import GENERIC, Target
 from irflow.ops import Constant
@@ -202,7 +203,11 @@ def build(group: Group, target: Target) -> Built:
     if group.nodes and group.nodes[0].op.lowering is Lowering.NEST:
         return own_nest(group, target)
     if any(node.op.lowering in HEAVY for node in group.nodes):
-        return contraction_nest(group, target) or element_nest(group, target)
+        return (
+            partial_nest(group, target)
+            or contraction_nest(group, target)
+            or element_nest(group, target)
+        )
     return element_nest(group, target)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.ir.graph import Node
@@ -109,6 +110,32 @@ def loop_axes(shape: Sequence[Size], is_heavy: bool) -> tuple[int | None, int | 
         if not isinstance(size, int) or size >= SHARED_ITERATIONS:
             return axes[-1], axis
     return axes[-1], candidates[0]
+
+
+MOST_CHUNKS = 64
+"""Chunks into which a reduction is cut."""
+CHUNK_ELEMENTS = 1 << 16
+"""Elements of such a chunk at least: handing it to a thread costs less than a hundredth of it."""
+MOST_COLUMNS = 8192
+"""With more results next to each other, chunks would take more memory than they save time."""
+
+
+def chunk_length(extent: Size, inner: Sequence[Size], columns: Size) -> Size | None:
+    """How much of a reduced axis makes a chunk; None where there would not be two.
+
+    Args:
+        extent: of the axis.
+        inner: the extents of the reduced axes in it.
+        columns: how many results there are.
+    """
+    if isinstance(columns, int) and columns > MOST_COLUMNS:
+        return None
+    area = dims.maximum(dims.product((*inner, columns)), 1)
+    shares, least = dims.ceil_div(extent, MOST_CHUNKS), dims.ceil_div(CHUNK_ELEMENTS, area)
+    length = dims.maximum(dims.maximum(shares, least), 1)
+    if isinstance(extent, int) and isinstance(length, int) and extent <= length:
+        return None
+    return length
 
 
 # ----------------------------------------------------------------------------------- register tiles

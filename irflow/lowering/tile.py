@@ -306,17 +306,18 @@ class AnySum:
 
     def steps(self, spot: Spot, part: Pass, add: Add) -> None:
         rank = self.anchor.output.type.rank
-        found = self._reduction(spot.place(0, 0, rank))
-        with self.context.loops(found.extents, name="k") as reduced:
+        extents = self.reduction(spot.place(0, 0, rank), part).extents
+        with self.context.loops(extents, name="k") as reduced:
             for v, width in enumerate(spot.widths):
                 # Written out, so that what does not depend on the column is shared.
                 with self.context.one_loop(width, LoopKind.VECTOR, "l") as lane:
                     for r in range(spot.rows):
                         offset = lane + v * self.lanes
-                        value = self._reduction(spot.place(r, offset, rank)).body(reduced)
-                        add(integer(r), offset, value)
+                        found = self.reduction(spot.place(r, offset, rank), part)
+                        add(integer(r), offset, found.body(reduced))
 
-    def _reduction(self, index: Sequence[Expr]) -> Reduction:
+    def reduction(self, index: Sequence[Expr], part: Pass) -> Reduction:
+        """The summands of one element; all of them, whatever part is asked for."""
         found = self.context.capture(self.anchor.output, index)
         assert found is not None
         return found
