@@ -115,18 +115,25 @@ def test_a_failing_graph_shrinks_to_its_cause() -> None:
             node.inputs[0].node and node.inputs[0].node.op.name == "reverse" for node in sums
         )
 
-    found = find(
-        recipes(6),
-        has_reversed_sum,
-        settings=settings(max_examples=20000, database=None),
-        random=Random(1),
+    # Shrinking may end early, where no single change helps: then another start does.
+    assert any(
+        is_small(
+            find(
+                recipes(6),
+                has_reversed_sum,
+                settings=settings(max_examples=20000, database=None),
+                random=Random(seed),
+            )
+        )
+        for seed in range(5)
     )
-    # An input that nobody reads may stay: without it, the steps would read other values.
-    assert len(found.inputs) <= 3
-    assert len(found.steps) <= 4
+
+
+def is_small(found: Recipe) -> bool:
+    """Whether little is left but a sum of what was reversed."""
     kinds = {step.kind for step in found.steps}
-    assert "reverse" in kinds
-    assert kinds & {"sum", "statistics"}
+    is_cause = "reverse" in kinds and bool(kinds & {"sum", "statistics"})
+    return is_cause and len(found.inputs) == 1 and len(found.steps) <= 4
 
 
 @settings(max_examples=50)
