@@ -20,6 +20,7 @@ from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.partial import partial_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
+from irflow.lowering.rows import is_by_rows, row_nest
 from irflow.lowering.target import GENERIC, Target
 from irflow.ops import Constant
 
@@ -161,14 +162,14 @@ class ProgramBuilder:
         self.group(group, node.inputs, node.outputs)
 
     def group(self, group: Group, operands: tuple[Value, ...], results: tuple[Value, ...]) -> None:
-        """One kernel for each shape among the outputs."""
+        """One kernel for each shape among the outputs, or for all where it goes row by row."""
         outside = dict(zip(group.inputs, operands, strict=True))
         contents = {inner: content_of(outer) for inner, outer in outside.items()}
         literals = {value: dense for value, dense in contents.items() if dense is not None}
         shapes = dict.fromkeys(value.type.shape for value in group.outputs)
         # A pass may have left nothing but operands in the region.
         is_nest = bool(group.nodes) and group.nodes[0].op.lowering is Lowering.NEST
-        for shape in [None] if is_nest else shapes:
+        for shape in [None] if is_nest or is_by_rows(group) else shapes:
             chosen = [
                 i for i, v in enumerate(group.outputs) if shape is None or v.type.shape == shape
             ]
@@ -202,6 +203,8 @@ def build(group: Group, target: Target) -> Built:
     """The kernel of a group by the schedule that fits it."""
     if group.nodes and group.nodes[0].op.lowering is Lowering.NEST:
         return own_nest(group, target)
+    if is_by_rows(group):
+        return row_nest(group, target)
     if any(node.op.lowering in HEAVY for node in group.nodes):
         return (
             partial_nest(group, target)

@@ -93,12 +93,16 @@ class NestContext(ElementContext):
             self.builder.store(buffer, place, narrowed(value, buffer.dtype), self.mask)
 
     @contextmanager
-    def output_loops(self, shape: Sequence[Size]) -> Iterator[tuple[Expr, ...]]:
+    def output_loops(
+        self, shape: Sequence[Size], in_vectors: bool = True
+    ) -> Iterator[tuple[Expr, ...]]:
         """Loops over all elements of the outputs: one in vectors, one shared by threads.
 
-        These may be the same one; then threads share whole vectors.
+        These may be the same one; then threads share whole vectors. Without `in_vectors`, none is
+        left to become vectors.
         """
-        wide, shared = loop_axes(shape, bool(self.group.heavy()))
+        wide, shared = loop_axes(shape, in_vectors and bool(self.group.heavy()))
+        wide = wide if in_vectors else None
         with ExitStack() as stack:
             index: list[Expr] = []
             for axis, size in enumerate(shape):

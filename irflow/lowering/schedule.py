@@ -112,6 +112,28 @@ def loop_axes(shape: Sequence[Size], is_heavy: bool) -> tuple[int | None, int | 
     return axes[-1], candidates[0]
 
 
+CHAINS = 4
+"""Vectors in which a cheap reduction goes on side by side: each waits for the one before it."""
+CHEAP_PASS = 8
+"""Operations on an element up to which that wait is what takes the time."""
+
+
+def chains(operations: int) -> int:
+    """How many vectors a reduction along memory goes on in."""
+    return CHAINS if operations <= CHEAP_PASS else 1
+
+
+LONGEST_KEPT_ROW = 1 << 13
+"""Elements of a row that may wait in memory between two passes over it."""
+KEPT_FLOPS = 4
+"""What takes more operations is worth waiting there."""
+
+
+def fits_row(length: Size) -> bool:
+    """Whether results of one pass over a row may wait for the next."""
+    return isinstance(length, int) and length <= LONGEST_KEPT_ROW
+
+
 MOST_CHUNKS = 64
 """Chunks into which a reduction is cut."""
 CHUNK_ELEMENTS = 1 << 16

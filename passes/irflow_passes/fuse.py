@@ -10,6 +10,7 @@ from irflow.ops.regions import Fusion
 from irflow.transform import Pass, PassContext
 from irflow_passes.fusion.outline import Outliner
 from irflow_passes.fusion.plan import Planner
+from irflow_passes.fusion.rows import RowMerger
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Fuse(Pass):
     A *loop* computes results of one shape, element by element, with all that is needed for an
     element. A *reduce* also has reductions, all over the same axes of the same shape, with what
     they read before and what follows at the reduced shape. A *contraction* has one matrix product
-    or convolution, moves of elements in front of it, and elementwise functions behind.
+    or convolution, moves of elements in front of it, and elementwise functions behind. *Rows* are
+    several of the first two that need one row of the last axis at a time, as a softmax does.
 
     Before: elementwise nodes, moves of elements, reductions and contractions.
     After: `fusion<kind>` nodes with one region each; a node that found no company stays as it is.
@@ -47,6 +49,7 @@ class Fuse(Pass):
         if context.is_exhausted:
             return changed
         planner = Planner(graph, context, (self.nodes, self.inputs), context.claims)
+        RowMerger(graph, planner).run()
         made = Outliner(graph, planner).run()
         if made and graph.last is not None:
             context.count("outline", graph.last)

@@ -100,12 +100,12 @@ def test_the_arena_and_host_steps(irflow: Run, tmp_path: Path) -> None:
 def test_kernels_of_a_group_with_results_of_two_shapes(irflow: Run, tmp_path: Path) -> None:
     path = tmp_path / "g.ir"
     path.write_text(
-        """graph @g(%x: f32[8, 4]) -> f32[8, 4], f32[8] {
-  %0, %1 = fusion<"reduce"> %x : f32[8, 4], f32[8] {
-    (%x: f32[8, 4]) -> f32[8, 4], f32[8]
+        """graph @g(%x: f32[8, 4]) -> f32[8, 4], f32[4] {
+  %0, %1 = fusion<"reduce"> %x : f32[8, 4], f32[4] {
+    (%x: f32[8, 4]) -> f32[8, 4], f32[4]
     %0 = elementwise<tanh> %x : f32[8, 4]
     %1 = elementwise<negative> %x : f32[8, 4]
-    %2 = reduce<add, axes=(1,)> %1 : f32[8]
+    %2 = reduce<add, axes=(0,)> %1 : f32[4]
     return %0, %2
   }
   return %0, %1

@@ -152,29 +152,6 @@ def test_reductions_over_other_axes_do_not() -> None:
     assert "the group reduces another shape or other axes" in reasons(report)
 
 
-def test_softmax_is_cut_where_a_row_is_needed_as_a_whole() -> None:
-    graph, report = fuse(
-        """graph @softmax(%x: f32[n, 8]) -> f32[n, 8] {
-          %0 = reduce<maximum, axes=(1,)> %x : f32[n]
-          %1 = broadcast<(n, 8), axes=(0,)> %0 : f32[n, 8]
-          %2 = elementwise<subtract> %x, %1 : f32[n, 8]
-          %3 = elementwise<exp> %2 : f32[n, 8]
-          %4 = reduce<add, axes=(1,)> %3 : f32[n]
-          %5 = broadcast<(n, 8), axes=(0,)> %4 : f32[n, 8]
-          %6 = elementwise<divide> %3, %5 : f32[n, 8]
-          return %6
-        }"""
-    )
-    assert shown(graph) == [
-        "reduce",
-        "loop(broadcast subtract exp)",
-        "reduce",
-        "loop(broadcast divide)",
-    ]
-    assert "reduce would be repeated, or computed at another index" in reasons(report)
-    assert "another reader leads back to the group" in reasons(report)
-
-
 def test_a_contraction_takes_moves_before_and_functions_behind() -> None:
     graph, _ = fuse(
         """graph @dense(%x: f32[8, n], %w: f32[8, 4], %b: f32[4]) -> f32[n, 4] {

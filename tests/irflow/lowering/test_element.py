@@ -78,7 +78,8 @@ def test_what_depends_on_the_row_is_computed_once_a_row() -> None:
 def test_softmax_reduces_once_a_row() -> None:
     graph = fused(lambda x: ops.softmax(x, -1), f32(3, 37))
     kernel = the_kernel(graph, NARROW)
-    assert count(kernel, Alloc) == 2
+    # Two sums and one row between passes.
+    assert count(kernel, Alloc) == 3
     x = normal(3, 37)
     (result,) = run(graph, [x], NARROW)
     expected = np.exp(x - x.max(-1, keepdims=True))
