@@ -16,6 +16,7 @@ so existing `except` clauses keep working.
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from irflow.location import Location
 
 Fact = tuple[str, ...]
+
+LOADED_AT = time.time_ns()
+"""When irflow was loaded: all of it imports this module first. Source files that change later are
+not what runs in this process.
+"""
 
 
 class IrflowError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import ClassVar
 
@@ -77,3 +78,30 @@ class LlvmBackend(Backend):
         if not isinstance(work, Program):
             raise UnsupportedError("the llvm backend compiles programs; lower the graph first")
         return LlvmExecutable(work, options)
+
+    def fingerprint(self) -> tuple[str, ...] | None:
+        """LLVM and the processor it compiles for."""
+        from irflow_llvm import engine, workers
+
+        return (*engine.identity(), f"pool={workers.is_supported()}")
+
+    def save(self, executable: Executable) -> bytes | None:
+        from irflow_llvm import stored
+
+        return stored.save(executable)
+
+    def restore(
+        self,
+        content: bytes,
+        graph: Graph,
+        work: Callable[[], Graph | Program],
+        options: CompileOptions,
+    ) -> Executable:
+        from irflow_llvm import stored
+
+        def program() -> Program:
+            made = work()
+            assert isinstance(made, Program)
+            return made
+
+        return stored.restore(content, graph, program, options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ COMPUTING = ("add ", "mul ", "sub ", "getelementptr ", "insertelement ", "shuffl
 RowSpelling = Callable[[Scalar, "tuple[Value, ...]"], "Value"]
 
 
+@cache
 def scalar_type(dtype: DType) -> str:
     """The type of one value in a register."""
     if dtype.kind == "complex":
@@ -40,6 +42,7 @@ def memory_type(dtype: DType) -> str:
     return "i8" if dtype is dtypes.bool_ else scalar_type(dtype)
 
 
+@cache
 def register_type(dtype: DType, lanes: int = 1) -> str:
     """The type of a value with `lanes` lanes."""
     return vector(scalar_type(dtype), lanes)
@@ -52,12 +55,12 @@ def vector(element: str, lanes: int) -> str:
 
 def literal_text(value: Literal, dtype: DType) -> str:
     """A number as LLVM reads it: floats by their bits, so that nothing is rounded again."""
-    if dtype.kind == "complex":
-        raise UnsupportedError(f"the llvm backend has no {dtype}")
-    if dtype is dtypes.bool_:
-        return "true" if value else "false"
     if dtype.is_integer:
         return str(int(value))
+    if dtype is dtypes.bool_:
+        return "true" if value else "false"
+    if dtype.kind == "complex":
+        raise UnsupportedError(f"the llvm backend has no {dtype}")
     if dtype is dtypes.bf16:
         return str(int(np.asarray(value, dtype.numpy).view(np.uint16)))
     if dtype is dtypes.f16:

@@ -9,7 +9,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from irflow.backend.cache import cached
+from irflow.backend.cache import cached, name_of
 from irflow.errors import LoweringError
 
 LEVEL = 2
@@ -106,13 +106,22 @@ def object_code(text: str, level: int = LEVEL, machine: Any = None) -> bytes:
     return bytes(machine.emit_object(compiled(text, level, machine)))
 
 
-def cached_object_code(text: str, level: int = LEVEL) -> bytes:
-    """`object_code` for this machine, from the cache if it is there."""
-    machine = target_machine()
+def identity() -> tuple[str, ...]:
+    """What machine code for this machine depends on besides its IR."""
     version = ".".join(map(str, llvm.llvm_version_info))
     features = llvm.get_host_cpu_features().flatten()
-    key = (llvmlite.__version__, version, machine.triple, llvm.get_host_cpu_name(), features)
-    return cached((*key, str(level), text), lambda: object_code(text, level))
+    triple = target_machine().triple
+    return llvmlite.__version__, version, triple, llvm.get_host_cpu_name(), features
+
+
+def object_name(text: str, level: int = LEVEL) -> str:
+    """The name under which `cached_object_code` keeps what it returns."""
+    return name_of((*identity(), str(level), text))
+
+
+def cached_object_code(text: str, level: int = LEVEL) -> bytes:
+    """`object_code` for this machine, from the cache if it is there."""
+    return cached((*identity(), str(level), text), lambda: object_code(text, level))
 
 
 class Engine:
@@ -127,11 +136,20 @@ class Engine:
     """
 
     def __init__(self, text: str, level: int = LEVEL) -> None:
-        code = llvm.ObjectFileRef.from_data(cached_object_code(text, level))
+        self._load(cached_object_code(text, level))
+
+    @classmethod
+    def of_object(cls, code: bytes) -> Engine:
+        """Machine code that `object_code` made for this machine."""
+        made = cls.__new__(cls)
+        made._load(code)
+        return made
+
+    def _load(self, code: bytes) -> None:
         # The engine takes the machine over, so the shared one cannot be used.
         machine = target_machine.__wrapped__()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        self._engine.add_object_file(code)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:

@@ -6,7 +6,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from llvmlite import binding
@@ -24,7 +24,7 @@ from irflow_llvm import engine, workers
 from irflow_llvm.address import address
 from irflow_llvm.builtin import builtin
 from irflow_llvm.emit import emit_module
-from irflow_llvm.entry import Segment, entry_text, segments
+from irflow_llvm.entry import Part, Segment, entry_text, segments
 from irflow_llvm.pool import PARALLEL
 
 ALIGNMENT = 64
@@ -157,26 +157,57 @@ class LlvmExecutable(Executable):
     def __init__(self, program: Program, options: CompileOptions) -> None:
         super().__init__(program.graph)
         self.program = program
-        # Lowering has made the vectors, so LLVM's own search for them is left to the highest level.
-        self.level = 2 if options.level >= 3 else 1
-        self._parts = segments(program)
-        self.text = self._module_text(cuts=workers.is_supported())
+        self.level = self.level_of(options)
         log.write("source", self.text)
         if PARALLEL in self.text:
             workers.pool()  # The engine finds its function by name.
+        self.open(program, segments(program), engine_for(self.text, self.level))
+
+    @staticmethod
+    def level_of(options: CompileOptions) -> int:
+        """How hard LLVM tries."""
+        # Lowering has made the vectors, so LLVM's own search for them is left to the highest level.
+        return 2 if options.level >= 3 else 1
+
+    @cached_property
+    def text(self) -> str:
+        """The module, as LLVM IR."""
+        return self._module_text(cuts=workers.is_supported())
+
+    def open(self, program: Program, parts: Sequence[Part], made: engine.Engine) -> None:
+        """Get ready for calls.
+
+        Args:
+            program: of which nothing but the memory matters here.
+            parts: its native calls and host steps; the steps within native ones do not matter.
+            made: the machine code.
+        """
+        self.program = program
+        self._parts = parts
         # Held, since the machine code lives as long as the engine.
-        self._engine = engine_for(self.text, self.level)
+        self._engine = made
         self._functions = {
-            part.name: _PROTOTYPE(self._engine.address(part.name))
-            for part in self._parts
+            part.name: _PROTOTYPE(made.address(part.name))
+            for part in parts
             if isinstance(part, Segment)
         }
         self._bindings: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Binding] = {}
         self._lock = threading.Lock()
         self._input_numbers = program.numbers("input")
 
+    @property
+    def is_native(self) -> bool:
+        """Whether all of it is one native call."""
+        return len(self._parts) == 1 and isinstance(self._parts[0], Segment)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a call may take long enough that other threads should run meanwhile."""
+        return is_long(self.program)
+
     def _module_text(self, cuts: bool) -> str:
-        return emit_module(self.program.kernels(), entry_text(self._parts, self.program), cuts=cuts)
+        entries = entry_text(segments(self.program), self.program)
+        return emit_module(self.program.kernels(), entries, cuts=cuts)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         bound = self._bind(arrays)
@@ -208,14 +239,14 @@ class LlvmExecutable(Executable):
             return (*places, (made, self))
 
         entry = self._engine.address(self._parts[0].name)
-        return builtin(convention, inputs, outputs, frame, entry, is_long(self.program))
+        return builtin(convention, inputs, outputs, frame, entry, self.is_long)
 
     def _bind(self, arrays: Sequence[np.ndarray]) -> Binding:
         key = tuple([(array.dtype, array.shape) for array in arrays])
         found = self._bindings.get(key)
         if found is not None:
             return found
-        bound = Binding(self.program, bind_sizes(self.graph, arrays))
+        bound = Binding(self.program, bind_sizes(self.program.graph, arrays))
         with self._lock:
             while len(self._bindings) >= KEPT_SIZES:
                 self._bindings.pop(next(iter(self._bindings)))

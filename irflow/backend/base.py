@@ -8,7 +8,7 @@ silently run elsewhere.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -84,10 +84,19 @@ class Executable(ABC):
 
     Attributes:
         graph: the graph as it was compiled; its inputs and outputs say what is taken and returned.
+
+    Args:
+        graph: that graph, or a function that makes it when it is first asked for.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph | Callable[[], Graph]) -> None:
+        self._graph = graph
+
+    @property
+    def graph(self) -> Graph:
+        if not isinstance(self._graph, Graph):
+            self._graph = self._graph()
+        return self._graph
 
     @abstractmethod
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -153,6 +162,40 @@ class Backend(ABC):
     @abstractmethod
     def compile(self, work: Graph | Program, options: CompileOptions) -> Executable:
         """Make an executable of a checked graph, or of a program, by `level`."""
+
+    def fingerprint(self) -> tuple[str, ...] | None:
+        """All that an executable depends on besides the graph, the pipeline, the options, the
+        target, and the sources of irflow and of the packages with this backend and its passes.
+
+        That is the processor, the versions of libraries, settings. None: executables of this
+        backend are not kept on disk.
+        """
+        return None
+
+    def save(self, executable: Executable) -> bytes | None:
+        """An executable for `restore`; None for one that cannot be kept."""
+        return None
+
+    def restore(
+        self,
+        content: bytes,
+        graph: Graph,
+        work: Callable[[], Graph | Program],
+        options: CompileOptions,
+    ) -> Executable:
+        """What `save` was given, in another process.
+
+        Args:
+            content: what `save` returned, for the same fingerprint; its maker is trusted, but it
+                may not fit.
+            graph: as traced; inputs and outputs are those of the graph that was compiled.
+            work: what `compile` would receive; it takes as long as that, and is for listings.
+            options: as for `compile`.
+
+        Raises:
+            IrflowError, ValueError: the content does not fit; it is then made anew.
+        """
+        raise UnsupportedError(f"backend {self.name} keeps no executables")
 
 
 def require_supported(backend: Backend, graph: Graph) -> None:

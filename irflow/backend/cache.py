@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ LIMIT = 512 * 2**20
 
 _DIGEST = hashlib.sha256().digest_size
 _SUFFIX = ".entry"
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,47 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
         parts: everything that the content depends on.
         make: computes the content.
     """
-    place = folder()
-    if place is None or not _is_safe(place):
+    place = _usable_folder()
+    if place is None:
         return make()
-    path = _path(place, parts)
+    path = _path(place, name_of(parts))
     found = _read(path)
     if found is None:
         found = make()
         with _explained(path):
             _write(path, found)
     return found
+
+
+def is_usable() -> bool:
+    """Whether there is a folder for entries that nobody else can write to."""
+    return _usable_folder() is not None
+
+
+def name_of(parts: tuple[str, ...]) -> str:
+    """The name of an entry whose content depends on these parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+def lookup(name: str) -> bytes | None:
+    """The content of an entry, None if there is none that is whole."""
+    place = _usable_folder()
+    if place is None or not _NAME.fullmatch(name):
+        return None
+    return _read(_path(place, name))
+
+
+def keep(name: str, content: bytes) -> None:
+    """Write an entry, in place of one that may be there."""
+    place = _usable_folder()
+    if place is not None:
+        path = _path(place, name)
+        with _explained(path):
+            _write(path, content)
 
 
 def entries(place: Path) -> list[Entry]:
@@ -97,12 +130,12 @@ def shrink(place: Path, limit: int) -> int:
     return deleted
 
 
-def _path(place: Path, parts: tuple[str, ...]) -> Path:
-    digest = hashlib.sha256()
-    for part in parts:
-        content = part.encode()
-        digest.update(len(content).to_bytes(8, "little") + content)
-    name = digest.hexdigest()
+def _usable_folder() -> Path | None:
+    place = folder()
+    return place if place is not None and _is_safe(place) else None
+
+
+def _path(place: Path, name: str) -> Path:
     return place / name[:2] / f"{name}{_SUFFIX}"
 
 

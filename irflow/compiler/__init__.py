@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from irflow.compiler.backends import selected_backend, use_backend
     from irflow.compiler.pipeline import Lowered, compile_graph, lower, pipeline_for
+    from irflow.compiler.prepared import prepare
 
-__all__ = ["Lowered", "compile_graph", "lower", "pipeline_for", "selected_backend", "use_backend"]
+__all__ = [
+    "Lowered",
+    "compile_graph",
+    "lower",
+    "pipeline_for",
+    "prepare",
+    "selected_backend",
+    "use_backend",
+]
 
-_HOMES = {"selected_backend": "backends", "use_backend": "backends"}
+_HOMES = {"prepare": "prepared", "selected_backend": "backends", "use_backend": "backends"}
 
 
 def __getattr__(name: str) -> Any:

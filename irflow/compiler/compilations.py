@@ -42,6 +42,11 @@ def recorded() -> Iterator[list[Compilation]]:
         _records.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether someone has asked for a record."""
+    return bool(_records.get())
+
+
 def note(compilation: Compilation) -> None:
     """Enter a compilation into the records that are open."""
     for record in _records.get():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from irflow import log, plugins
@@ -16,21 +16,37 @@ from irflow.transform.manager import PassManager, Report
 from irflow.transform.pipeline import level_pipeline
 
 
-@dataclass(slots=True)
 class Lowered:
     """A graph after the passes, ready for its backend.
 
     Attributes:
-        graph: the graph that the backend gets, or that its program is made from.
         backend: who compiles it.
-        report: what each pass did.
         options: how to compile.
+
+    Args:
+        run: runs the passes, when it is first asked for their results.
     """
 
-    graph: Graph
-    backend: Backend
-    report: Report
-    options: CompileOptions
+    def __init__(
+        self, run: Callable[[], tuple[Graph, Report]], backend: Backend, options: CompileOptions
+    ) -> None:
+        self.backend = backend
+        self.options = options
+        self._run = run
+
+    @cached_property
+    def _results(self) -> tuple[Graph, Report]:
+        return self._run()
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that the backend gets, or that its program is made from."""
+        return self._results[0]
+
+    @property
+    def report(self) -> Report:
+        """What each pass did."""
+        return self._results[1]
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -45,12 +61,20 @@ class Lowered:
         Raises:
             UnsupportedError: the graph holds what the backend cannot run.
         """
+        return self.backend.compile(self.work(), self.options)
+
+    def work(self) -> Graph | Program:
+        """What the backend compiles, by its level.
+
+        Raises:
+            UnsupportedError: the graph holds what the backend cannot run.
+        """
         require_supported(self.backend, self.graph)
         if self.backend.level == "graph":
-            return self.backend.compile(self.graph, self.options)
+            return self.graph
         program = self.program()
         log.write("kernels", lambda: str(program))
-        return self.backend.compile(program, self.options)
+        return program
 
 
 def pipeline_for(backend: Backend, level: int = 2, slots: Mapping[str, str] | None = None) -> str:
@@ -91,8 +115,29 @@ def lower(
     """
     chosen = backend if isinstance(backend, Backend) else selected_backend(backend)
     text = pipeline_for(chosen, level) if pipeline is None else pipeline
+    results = passed(
+        graph, chosen, text, level=level, check=check, dump=dump, stop_after=stop_after,
+        start_from=start_from, print_after_all=print_after_all, time=time,
+    )  # fmt: skip
+    return Lowered(lambda: results, chosen, CompileOptions(graph.name, level))
+
+
+def passed(
+    graph: Graph,
+    backend: Backend,
+    pipeline: str,
+    *,
+    level: int = 2,
+    check: int | None = None,
+    dump: Path | None = None,
+    stop_after: str | None = None,
+    start_from: str | None = None,
+    print_after_all: bool = False,
+    time: bool = False,
+) -> tuple[Graph, Report]:
+    """A copy of `graph` after the passes of a pipeline, and what these did; see `lower`."""
     manager = PassManager(
-        text, plugins.find_pass, level=level, claims=chosen.claims, lacks=_lacks(chosen)
+        pipeline, plugins.find_pass, level=level, claims=backend.claims, lacks=_lacks(backend)
     )
     work = graph.copy()
     log.write("graph", lambda: f"as traced:\n{graph}")
@@ -101,7 +146,7 @@ def lower(
         print_after_all=print_after_all, time=time,
     )  # fmt: skip
     log.write("graph", lambda: f"after the passes:\n{work}")
-    return Lowered(work, chosen, report, CompileOptions(graph.name, level))
+    return work, report
 
 
 def _lacks(backend: Backend) -> Callable[[Node], bool]:

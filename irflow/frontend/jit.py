@@ -243,7 +243,7 @@ class JitFunction:
         rows = zip(key.types, hints, key.weak, strict=True)
         arguments = [Argument(type, hint, weak) for type, hint, weak in rows]
         traced = self._trace(key.structure, key.statics, arguments)
-        lowered = compiler.lower(traced.graph, self.options.backend, level=self.options.level)
+        lowered = compiler.prepare(traced.graph, self.options.backend, level=self.options.level)
         compiled = Compiled(traced, lowered, self._signature(key), self._lock)
         seconds = time.perf_counter() - start
         note(Compilation(reason, traced.graph, lowered, seconds))

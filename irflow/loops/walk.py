@@ -1,13 +1,15 @@
 """Going through loop code and rebuilding it, without knowing what it means.
 
-The two `map_` functions are the only place that lists the parts of every class; all else is built
-on them.
+The two `map_` functions list the parts of every class, and so do the tables of parts, which are
+quicker where nothing is rebuilt; all else is built on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from operator import is_
+from typing import Any
 
 from irflow.loops.nodes import (
     Alloc,
@@ -44,7 +46,7 @@ def map_children(expr: Expr, f: ExprMap) -> Expr:
             return expr
         case Load(_, index, mask):
             new = _map(index, f), mask and f(mask)
-            return expr if _same(new, (index, mask)) else replace(expr, index=new[0], mask=new[1])
+            return expr if _same(new, (index, mask)) else Load(expr.buffer, *new, expr.hint)
         case Apply(row, args):
             new_args = _map(args, f)
             return expr if new_args is args else Apply(row, new_args)
@@ -92,27 +94,46 @@ def map_statement(stmt: Stmt, f: ExprMap, block: BlockMap) -> Stmt:
 
 
 def _map(parts: tuple[Expr, ...], f: ExprMap) -> tuple[Expr, ...]:
-    new = tuple(f(part) for part in parts)
-    return parts if all(a is b for a, b in zip(new, parts, strict=True)) else new
+    new = tuple([f(part) for part in parts])
+    return parts if _same(new, parts) else new
 
 
 def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
-    return all(a is b for a, b in zip(new, old, strict=True))
+    return all(map(is_, new, old))
+
+
+def _masked(index: tuple[Expr, ...], mask: Expr | None) -> tuple[Expr, ...]:
+    return index if mask is None else (*index, mask)
+
+
+_EXPRESSION_PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Const: lambda _: (),
+    Var: lambda _: (),
+    Load: lambda e: _masked(e.index, e.mask),
+    Apply: lambda e: e.args,
+    Cast: lambda e: (e.value,),
+    Select: lambda e: (e.condition, e.then, e.otherwise),
+    Ramp: lambda e: (e.start,),
+    Broadcast: lambda e: (e.value,),
+    Shuffle: lambda e: e.vectors,
+    Intrinsic: lambda e: e.args,
+}
+_STATEMENT_PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Block: lambda _: (),
+    For: lambda s: (s.extent,),
+    While: lambda s: (s.condition,),
+    If: lambda s: (s.condition,),
+    Let: lambda s: (s.value,),
+    Store: lambda s: _masked((*s.index, s.value), s.mask),
+    Alloc: lambda _: (),
+    Barrier: lambda _: (),
+}
+_PARTS = _EXPRESSION_PARTS | _STATEMENT_PARTS
 
 
 def children(node: Expr | Stmt) -> tuple[Expr, ...]:
     """The direct expressions of an expression or a statement, in the order they are evaluated."""
-    found: list[Expr] = []
-
-    def note(expr: Expr) -> Expr:
-        found.append(expr)
-        return expr
-
-    if isinstance(node, Expr):
-        map_children(node, note)
-    else:
-        map_statement(node, note, lambda block: block)
-    return tuple(found)
+    return _PARTS[type(node)](node)
 
 
 def bodies(stmt: Stmt) -> tuple[Block, ...]:
@@ -130,17 +151,23 @@ def bodies(stmt: Stmt) -> tuple[Block, ...]:
 
 def statements(stmt: Stmt) -> Iterator[Stmt]:
     """`stmt` and all statements inside it, outside first, in order."""
-    yield stmt
-    inner = stmt.statements if isinstance(stmt, Block) else bodies(stmt)
-    for part in inner:
-        yield from statements(part)
+    pending = [stmt]
+    while pending:
+        current = pending.pop()
+        yield current
+        inner = current.statements if isinstance(current, Block) else bodies(current)
+        pending.extend(reversed(inner))
 
 
 def subexpressions(expr: Expr) -> Iterator[Expr]:
     """`expr` and all expressions inside it, outside first."""
-    yield expr
-    for part in children(expr):
-        yield from subexpressions(part)
+    pending = [expr]
+    while pending:
+        current = pending.pop()
+        yield current
+        parts = _EXPRESSION_PARTS[type(current)](current)
+        if parts:
+            pending.extend(reversed(parts))
 
 
 def expressions(node: Expr | Stmt) -> Iterator[Expr]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 
 from irflow.backend import Backend
 from irflow.errors import BackendUnavailableError, PluginError, nearest
@@ -71,13 +71,20 @@ _registered: dict[tuple[str, str], type] = {}
 @cache
 def _declared(group: str) -> dict[str, tuple[Entry, ...]]:
     found: dict[str, tuple[Entry, ...]] = {}
-    for point in entry_points(group=group):
-        owner = point.dist
-        label = f"{owner.name} {owner.version}" if owner else "unknown distribution"
-        entry = Entry(group, point.name, point.value, label)
+    for point in _points().select(group=group):
+        entry = Entry(group, point.name, point.value, _label(point.dist))
         if entry not in found.get(point.name, ()):
             found[point.name] = (*found.get(point.name, ()), entry)
     return {name: tuple(sorted(found[name], key=_own_first)) for name in sorted(found)}
+
+
+# Both read files of every installed distribution, or parse a long one, each time they are asked.
+_points = cache(entry_points)
+
+
+@cache
+def _label(owner: Distribution | None) -> str:
+    return f"{owner.name} {owner.version}" if owner else "unknown distribution"
 
 
 def _own_first(entry: Entry) -> tuple[bool, str]:
@@ -141,6 +148,11 @@ def registered(group: str, name: str, plugin: type) -> Iterator[None]:
         if before is not None:
             _registered[group, name] = before
         _backend.cache_clear()
+
+
+def is_registered(group: str, name: str) -> bool:
+    """Whether `registered` has made the plugin known."""
+    return (group, name) in _registered
 
 
 def find_pass(name: str) -> type[Pass]:

@@ -16,6 +16,9 @@
 # Expansions share subexpressions: who expands must give each a name, or
 # the code grows exponentially.
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from irflow.scalars.activation import (
     relu,
     sigmoid,
@@ -107,8 +110,12 @@ from irflow.scalars.special_functions import (
     lgamma,
 )
 
+OWN: Mapping[str, Scalar] = MappingProxyType(dict(ROWS))
+"""The rows of irflow itself, by name; others may add to `ROWS`."""
+
 __all__ = [
     "KINDS",
+    "OWN",
     "ROWS",
     "Literal",
     "Operand",

@@ -165,7 +165,7 @@ class Session:
         log.write("recompiles", reason)
         sizes = solve_sizes(self.graph, feeds)
         part = cut(self.graph, key.fetched, dict(key.updates), feeds, sizes)
-        lowered = compiler.lower(part.graph, self.backend)
+        lowered = compiler.prepare(part.graph, self.backend)
         program = self._programs[key] = _Program(part, lowered.compile())
         note(Compilation(reason, part.graph, lowered, time.perf_counter() - start))
         return program

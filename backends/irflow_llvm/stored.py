@@ -1,0 +1,74 @@
+"""Executables on disk: a program without its steps, and the name of the entry with its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from irflow.backend import CompileOptions, Executable
+from irflow.backend.cache import lookup
+from irflow.ir.graph import Graph
+from irflow.lowering.program import Program
+from irflow.lowering.stored import StoredProgram, read_program, write_program
+from irflow_llvm import workers
+from irflow_llvm.engine import Engine, cached_object_code, object_name
+from irflow_llvm.entry import Segment
+from irflow_llvm.pool import PARALLEL
+from irflow_llvm.runtime import LlvmExecutable
+
+
+def save(executable: Executable) -> bytes | None:
+    """An executable as bytes; None if a part of it runs on the host."""
+    if not isinstance(executable, LlvmExecutable) or not executable.is_native:
+        return None
+    name = object_name(executable.text, executable.level)
+    if lookup(name) is None:  # The code comes from this process's memory.
+        cached_object_code(executable.text, executable.level)
+    facts: dict[str, str | bool] = {"code": name, "long": executable.is_long}
+    return write_program(executable.program, facts)
+
+
+def restore(
+    content: bytes, graph: Graph, work: Callable[[], Program], options: CompileOptions
+) -> Executable:
+    """The executable that `save` was given.
+
+    Raises:
+        ValueError: the bytes are damaged, or there is no such code.
+        LoweringError: the code is that of something else.
+    """
+    program, facts = read_program(content, graph, work)
+    name, is_long = facts.get("code"), facts.get("long")
+    if not isinstance(name, str) or not isinstance(is_long, bool):
+        raise ValueError("not an executable")
+    code = lookup(name)
+    if code is None:
+        raise ValueError("its code is gone")
+    try:
+        return StoredExecutable(program, options, code, is_long)
+    except RuntimeError as error:
+        raise ValueError(f"LLVM does not take its code: {error}") from error
+
+
+class StoredExecutable(LlvmExecutable):
+    """A program whose machine code is there already.
+
+    Args:
+        program: what is known of it.
+        options: how hard LLVM tried.
+        code: an object file.
+        is_long: whether calls may take long.
+    """
+
+    def __init__(
+        self, program: StoredProgram, options: CompileOptions, code: bytes, is_long: bool
+    ) -> None:
+        Executable.__init__(self, lambda: program.whole.graph)
+        self._is_long = is_long
+        self.level = self.level_of(options)
+        if PARALLEL.encode() in code:
+            workers.pool()  # The engine finds its function by name.
+        self.open(program, [Segment("entry0", ())], Engine.of_object(code))
+
+    @property
+    def is_long(self) -> bool:
+        return self._is_long
