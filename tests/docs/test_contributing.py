@@ -118,7 +118,10 @@ def test_links_and_paths_lead_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_variables_and_commands_exist(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "irflow").rglob("*.py"))
+    files = [
+        path for part in ("irflow", "backends", "passes") for path in (ROOT / part).rglob("*.py")
+    ]
+    source = "\n".join(path.read_text("utf-8") for path in files)
     variables = re.findall(r"\bIRFLOW_[A-Z_]+", text)
     assert [name for name in variables if f'"{name}"' not in source] == []
     targets = re.findall(r"`make ([\w-]+)", text)
