@@ -19,7 +19,9 @@ from irflow.lowering.program import (
     Program,
     Step,
     SwitchStep,
+    UpdateStep,
 )
+from irflow.ops import DynamicUpdateSlice
 from irflow.ops.scan import Scan
 from irflow.ops.while_loop import While
 from irflow.transform.pass_ import describe
@@ -28,6 +30,7 @@ KINDS = {
     KernelStep: "kernel",
     HostStep: "host",
     CopyStep: "copy",
+    UpdateStep: "copy",
     LoopStep: "loop",
     SwitchStep: "switch",
 }
@@ -193,8 +196,7 @@ def _paired(
 
 def _step(program: Program, step: Step, node: Node | None, positions: Sequence[int]) -> KernelCost:
     inside = isinstance(step, LoopStep | SwitchStep)
-    numbers = () if inside else (*dict.fromkeys(step.inputs), *step.outputs)
-    moved = sum((program.buffers[number].type.nbytes for number in numbers), 0)
+    moved = 0 if inside else _moved(program, step)
     nodes = [] if inside or node is None else _needed(node, positions)
     cost = total(node_cost(one) for one in nodes)
     inner = _inner_nodes(nodes)
@@ -204,6 +206,14 @@ def _step(program: Program, step: Step, node: Node | None, positions: Sequence[i
         _name(step), KINDS[type(step)], _counted(inner), is_fused, cost.flops, moved, cost.bytes,
         lines,
     )  # fmt: skip
+
+
+def _moved(program: Program, step: Step) -> Size:
+    """What a step that has no others inside reads and writes, each buffer once."""
+    if isinstance(step, UpdateStep):
+        return 2 * step.window.nbytes
+    numbers = (*dict.fromkeys(step.inputs), *step.outputs)
+    return sum((program.buffers[number].type.nbytes for number in numbers), 0)
 
 
 def _name(step: Step) -> str:
@@ -224,14 +234,21 @@ def _matched(
 ) -> Iterator[tuple[Node | None, Step, list[int]]]:
     """Each step with the node it computes and which of its results; None for copies.
 
-    Steps stand in the order of the nodes, and a node's steps fill each of its results once.
+    Steps stand in the order of the nodes, and a node's steps fill each of its results once. Only
+    rows are overwritten when all else has been computed.
     """
-    rest = iter([node for node in nodes if not _needs_no_step(node)])
+    known = [node for node in nodes if not _needs_no_step(node)]
+    windows = [node for node in known if isinstance(node.op, DynamicUpdateSlice)]
+    updates = windows[len(windows) - sum(isinstance(step, UpdateStep) for step in steps) :]
+    rest, last = iter([node for node in known if node not in updates]), iter(updates)
     node: Node | None = None
     left: list[int] = []
     for step in steps:
         if isinstance(step, CopyStep):
             yield None, step, []
+            continue
+        if isinstance(step, UpdateStep):
+            yield next(last, None), step, [0]
             continue
         if not left:
             node = next(rest, None)

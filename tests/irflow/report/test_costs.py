@@ -1,11 +1,15 @@
 """What kernels cost: flops, bytes, memory and lines, also with symbolic sizes."""
 
+from typing import Any, get_args
+
 import pytest
 
-from irflow import dims
+import irflow as irf
+import irflow.numpy as inp
+from irflow import dims, ops
 from irflow.ir.parse import parse_graph
 from irflow.lowering.lower import lower_graph
-from irflow.lowering.program import CopyStep, HostStep, every_step
+from irflow.lowering.program import CopyStep, HostStep, Step, UpdateStep, every_step
 from irflow.report.costs import (
     KINDS,
     graph_costs,
@@ -170,3 +174,20 @@ def test_branches_and_loops_of_unknown_length() -> None:
         ("elementwise", ("isfinite",), None),
         ("elementwise", ("multiply",), None),
     ]
+
+
+def test_every_kind_of_step_has_a_name() -> None:
+    assert set(KINDS) == set(get_args(Step))
+
+
+def test_rows_that_replace_others_cost_two_of_them() -> None:
+    def write(i: Any, rows: Any) -> Any:
+        return ops.dynamic_update_slice(rows, inp.ones((1, 4)), inp.stack([i, 0]))
+
+    traced = irf.jit(lambda rows: irf.fori_loop(0, 8, write, rows)).trace("f32[8, 4]")
+    program = traced.lower("llvm").result.program()
+    (step,) = [step for step in every_step(program.steps) if isinstance(step, UpdateStep)]
+    assert step.window.shape == (1, 4)
+    costs = [cost for cost in program_costs(program) if cost.kind == "copy"]
+    (cost,) = [cost for cost in costs if cost.times == 8 and cost.bytes == 2 * 4 * 4]
+    assert cost.ops == ("dynamic_update_slice",)
