@@ -48,13 +48,17 @@ def add_model(parser: argparse.ArgumentParser, passes: str) -> None:
     parser.add_argument("--passes", metavar="PIPELINE", help=passes)
 
 
+def open_model(request: ModelRequest) -> Model:
+    """Load the model that is asked for."""
+    return load_model(request.model, parse_assignments(request.input), request.constraints)
+
+
 def choose(request: ModelRequest) -> Choice:
-    """Load the model that is asked for, and find the backend and the pipeline."""
-    types = parse_assignments(request.input)
+    """Find the backend and the pipeline, and load the model that is asked for."""
     backend = choose_backend(request.backend)
     level = 2 if request.level is None else request.level
     pipeline = str(choose_pipeline(request.passes, backend, level))
-    return Choice(load_model(request.model, types, request.constraints), backend, level, pipeline)
+    return Choice(open_model(request), backend, level, pipeline)
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

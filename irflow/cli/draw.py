@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irflow import compiler
-from irflow.cli.choices import Choice, ModelRequest, add_model, choose
+from irflow.cli.choices import ModelRequest, add_model, choose, open_model
 from irflow.cli.console import note
 from irflow.cli.failures import DONE, CommandError, CommandParser, misuse
 from irflow.draw import FOLD, draw
@@ -39,7 +39,7 @@ class Request(ModelRequest):
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     request = Request(**vars(_parser().parse_args(arguments)))
-    graph = _after_passes(request, choose(request))
+    graph = _graph(request)
     path = request.output if request.output is not None else f"{_file_name(graph)}.svg"
     try:
         with misuse(UsageError):
@@ -70,14 +70,15 @@ def _parser() -> CommandParser:
     return parser
 
 
-def _after_passes(request: Request, chosen: Choice) -> Graph:
+def _graph(request: Request) -> Graph:
+    """The graph as traced, or after the passes that are asked for."""
     asked = (request.backend, request.level, request.passes, request.stop_after)
-    graph = chosen.model.graph
     if all(option is None for option in asked):
-        return graph
+        return open_model(request).graph
+    chosen = choose(request)
     with misuse(UnknownNameError):  # of --stop-after
         return compiler.lower(
-            graph,
+            chosen.model.graph,
             chosen.backend,
             level=chosen.level,
             pipeline=chosen.pipeline,

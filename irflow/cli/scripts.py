@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from irflow.cli.console import note
 from irflow.cli.functions import running
@@ -30,13 +30,10 @@ def compilations_of(path: str, arguments: Sequence[str], backend: str | None) ->
         ModelError: the file raised an error, or ended with another exit code than 0.
     """
     note(f"executing {path}")
-    with recorded() as found, running(path), _argv([path, *arguments]):
+    choice = nullcontext() if backend is None else use_backend(backend)
+    with recorded() as found, choice, running(path), _argv([path, *arguments]):
         try:
-            if backend is None:
-                runpy.run_path(path, run_name="__main__")
-            else:
-                with use_backend(backend):
-                    runpy.run_path(path, run_name="__main__")
+            runpy.run_path(path, run_name="__main__")
         except SystemExit as end:
             if end.code not in (None, 0):
                 raise

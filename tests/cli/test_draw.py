@@ -83,3 +83,11 @@ def test_misuse(
     done = irflow("draw", graph, *options)
     assert done.code == 2
     assert problem in done.err
+
+
+def test_a_graph_as_traced_needs_no_backend(
+    irflow: Run, graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IRFLOW_BACKEND", "none")
+    assert irflow("draw", graph, "-o", tmp_path / "traced.svg").code == 0
+    assert irflow("draw", graph, "-O1", "-o", tmp_path / "lowered.svg").code == 2
