@@ -42,13 +42,13 @@ class StatementWriter(ExpressionWriter):
     Attributes:
         name: of the function.
         cuts: whether the worker pool gets its parallel loops.
-        parts: the functions that were made of such loops.
+        parts: how many functions were made of such loops.
     """
 
     def __init__(self, module: Module, name: str, cuts: bool) -> None:
         super().__init__(module)
         self.name, self.cuts = name, cuts
-        self.parts: list[StatementWriter] = []
+        self.parts = 0
 
     def block(self, block: Block) -> None:
         heap: list[str] = []
@@ -117,12 +117,12 @@ class StatementWriter(ExpressionWriter):
         """
         code, chunk = self.code, iterations_per_chunk(loop)
         used = self.used_in(loop)
-        part = StatementWriter(self.module, f"{self.name}.part{len(self.parts)}", cuts=False)
-        self.parts.append(part)
+        part = StatementWriter(self.module, f"{self.name}.part{self.parts}", cuts=False)
+        self.parts += 1
         self.module.functions.append(part.chunk(loop, chunk, self, used))
         self.module.symbols[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
         end = self.expr(loop.extent)
-        kind = "{ " + ", ".join(["i64", *(kind for kind, _ in used.values())]) + " }"
+        kind = _frame_type(used)
         frame = f"%{code.fresh('frame')}"
         code.entry.append(f"  {frame} = alloca {kind}, align {ALIGNMENT}")
         for position, (type, text) in enumerate([("i64", end.text), *used.values()]):
@@ -153,7 +153,7 @@ class StatementWriter(ExpressionWriter):
     ) -> str:
         """The function that runs one chunk of a loop of another function."""
         code = self.code
-        kind = "{ " + ", ".join(["i64", *(kind for kind, _ in used.values())]) + " }"
+        kind = _frame_type(used)
         total = code.put("load i64, ptr %frame", dtypes.i64)
         found: dict[str, str] = {}
         for position, (key, (type, _)) in enumerate(used.items(), 1):
@@ -225,6 +225,11 @@ class StatementWriter(ExpressionWriter):
         total = self.size(count) * buffer.dtype.itemsize
         self.code.line(f"{name} = call ptr @malloc(i64 {total.text})")
         heap.append(name)
+
+
+def _frame_type(used: dict[str, tuple[str, str]]) -> str:
+    """LLVM's type of what a chunk is given: the length of the loop, then what the body uses."""
+    return "{ " + ", ".join(["i64", *(kind for kind, _ in used.values())]) + " }"
 
 
 def _carries_values(loop: For) -> bool:
