@@ -5,16 +5,16 @@ import hashlib
 import struct
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from irflow.datasets import load_digits, load_mnist, mnist, split_digits
-from irflow.datasets.download import download
+from irflow.datasets.download import Content, download
 from irflow.datasets.idx import read_idx
 from irflow.errors import ArtifactError, UsageError
+from tests.irflow.file_server import Server, serving
 
 MNIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "mnist"
 
@@ -159,8 +159,9 @@ def test_damaged_gzip_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No data folder, no URL, and an empty cache, whose `irflow/mnist` is returned."""
-    for name in ("IRFLOW_DATA", "IRFLOW_MNIST_URL"):
+    for name in ("IRFLOW_DATA", "IRFLOW_DATA_URL", "IRFLOW_MNIST_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "irflow" / "mnist"
 
@@ -201,13 +202,14 @@ def test_absent_mnist_says_where_it_looked_and_what_to_do(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IRFLOW_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(ArtifactError) as caught:
+    with Server() as closed:
+        monkeypatch.setenv("IRFLOW_DATA_URL", closed.url)
+    with pytest.raises(ArtifactError, match="^download: no answer to use") as caught:
         load_mnist()
     text = str(caught.value)
-    assert "the four files are not here" in text
     for place in (tmp_path / "nowhere", tmp_path / "nowhere" / "mnist", bare):
         assert f"looked in  {place}\n" in text
-    assert "IRFLOW_MNIST_URL" in text
+    assert "put mnist.npz into one of these folders" in text
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_absent_mnist_says_where_it_looked_and_what_to_do(
         ("t10k-images-idx3-ubyte", np.zeros((3, 27, 28)), r"images are \(27, 28\)"),
         ("t10k-images-idx3-ubyte", np.zeros((3, 784)), "rank"),
         ("t10k-labels-idx1-ubyte", np.zeros(4), "4 labels for 3 images"),
-        ("t10k-labels-idx1-ubyte", np.array([1, 10, 2]), "label 10 is not a digit"),
+        ("t10k-labels-idx1-ubyte", np.array([1, 10, 2]), "label 10 is not a class"),
     ],
 )
 def test_files_that_do_not_fit_together_are_refused(
@@ -242,39 +244,6 @@ def test_real_mnist() -> None:
 # --- MNIST over HTTP ------------------------------------------------------------------------------
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `files` from memory and remembers what was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.cut = 0  # bytes to leave out at the end of every answer
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/data"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix("/data/")
-        self.server.asked.append(name)
-        content = self.server.files.get(name)
-        if content is None:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) - self.server.cut])
-        return None
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the test output quiet."""
-
-
 @pytest.fixture
 def server(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serves the small MNIST, whose checksums take the place of the real ones."""
@@ -283,20 +252,15 @@ def server(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         ("TRAIN_IMAGES", "TRAIN_LABELS", "TEST_IMAGES", "TEST_LABELS"), mnist.FILES, strict=True
     ):
         content = files[file.name]
-        small = mnist.File(file.name, len(content), hashlib.sha256(content).hexdigest())
+        small = mnist.IdxFile(file.name, len(content), hashlib.sha256(content).hexdigest())
         monkeypatch.setattr(mnist, name, small)
     monkeypatch.setattr(
         mnist,
         "FILES",
         (mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, mnist.TEST_IMAGES, mnist.TEST_LABELS),
     )
-    with Server() as running:
-        running.files = {name + ".gz": gzip.compress(data) for name, data in files.items()}
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving({name + ".gz": gzip.compress(data) for name, data in files.items()}) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def test_missing_files_are_downloaded_once(server: Server, bare: Path) -> None:
@@ -345,11 +309,39 @@ def test_wrong_answers_are_refused_and_leave_nothing(
     assert list(bare.iterdir()) == []
 
 
-def test_a_cut_connection_is_refused_and_leaves_nothing(server: Server, bare: Path) -> None:
+def test_a_cut_connection_is_continued_by_the_next_call(server: Server, bare: Path) -> None:
     server.cut = 5
     with pytest.raises(ArtifactError, match="^download: the connection ended early"):
         load_mnist(url=server.url)
-    assert list(bare.iterdir()) == []
+    assert [path.name for path in bare.iterdir()] == [FIRST + ".part"]
+    server.cut = 0
+    assert load_mnist(url=server.url)[0][1].tolist() == [0, 1, 2, 3, 4]
+    size = len(server.files[FIRST])
+    assert server.ranges[:2] == [None, f"bytes={size - 5}-"]
+
+
+@pytest.mark.parametrize("part", [b"of another file", bytes(100_000)], ids=["short", "too long"])
+def test_a_part_of_another_file_is_begun_anew(server: Server, bare: Path, part: bytes) -> None:
+    bare.mkdir(parents=True)
+    (bare / (FIRST + ".part")).write_bytes(part)
+    assert load_mnist(url=server.url)[0][1].tolist() == [0, 1, 2, 3, 4]
+    assert sorted(path.name for path in bare.iterdir()) == sorted(server.files)
+
+
+def test_two_at_once_download_once(server: Server, bare: Path) -> None:
+    file = server.files[FIRST]
+    content = Content(len(file), hashlib.sha256(file).hexdigest())
+    server.delay = 0.1
+    url = f"{server.url}/{FIRST}"
+    threads = [
+        threading.Thread(target=download, args=(url, bare / FIRST, content)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (bare / FIRST).read_bytes() == file
+    assert server.asked == [FIRST]
 
 
 def test_a_server_that_is_not_there(bare: Path) -> None:
@@ -361,4 +353,4 @@ def test_a_server_that_is_not_there(bare: Path) -> None:
 
 def test_only_http_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not an http or https URL"):
-        download((tmp_path / "x").as_uri(), tmp_path / "y", 1, "")
+        download((tmp_path / "x").as_uri(), tmp_path / "y", Content(1, ""))
