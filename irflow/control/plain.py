@@ -11,7 +11,7 @@ from irflow.control.closing import Leaves
 from irflow.control.messages import check_condition, pair_error, structure_error
 from irflow.dtypes import promote
 from irflow.frontend.batching import BatchTrace
-from irflow.frontend.jit import is_jit_disabled
+from irflow.frontend.disabled import is_jit_disabled
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import current_trace
 

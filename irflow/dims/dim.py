@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Integral
 
 from irflow.dims import division
@@ -25,6 +28,37 @@ from irflow.errors import UndecidableSizeError
 # What an operator returns to let the other operand have its turn, typed as the operator's result.
 _FOREIGN: Size = NotImplemented
 _INCOMPARABLE: bool = NotImplemented
+
+_is_guarded: ContextVar[bool] = ContextVar("irflow_guarded_sizes", default=False)
+
+
+@contextmanager
+def guarded_sizes() -> Iterator[None]:
+    """Inside of a `with` block, Python code outside of irflow learns no more than is certain.
+
+    There `n == 16` raises, as `n < 16` does everywhere, where it holds for some values only; so
+    does `hash(n)`, for `16` is not found under it. A program that was not written for symbolic
+    sizes can thus be traced with them: it either means the same for all sizes, or it fails.
+
+    Raises (inside):
+        UndecidableSizeError: a question without an answer.
+    """
+    token = _is_guarded.set(True)
+    try:
+        yield
+    finally:
+        _is_guarded.reset(token)
+
+
+def are_guarded() -> bool:
+    """Whether this is inside of `guarded_sizes`, where a doubtful program must fail."""
+    return _is_guarded.get()
+
+
+def _is_asked_from_outside() -> bool:
+    """Whether the caller of the caller is in none of irflow's modules."""
+    module = sys._getframe(2).f_globals.get("__name__") or ""
+    return str(module).partition(".")[0] != "irflow"
 
 
 def _forward(
@@ -91,9 +125,16 @@ class Dim(Frozen):
         return Dim, (self._terms,)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Dim) and self._terms == other._terms)
+        if self is other or (isinstance(other, Dim) and self._terms == other._terms):
+            return True
+        if _is_guarded.get() and _is_asked_from_outside():
+            found = _operand(other)
+            return found is not None and decide(self._terms, "==", found)
+        return False
 
     def __hash__(self) -> int:
+        if _is_guarded.get() and _is_asked_from_outside():
+            self.__index__()
         try:
             return self._hash
         except AttributeError:

@@ -126,7 +126,8 @@ def _position(part: Any, size: Size, axis: int) -> Size:
             f"{name} does not index a tensor", hint="use integers, slices, ..., None or arrays"
         ) from None
     position = index + size if index < 0 else index
-    if isinstance(size, int) and not 0 <= position < size:
+    is_checked = isinstance(size, int) or dims.are_guarded()
+    if is_checked and not 0 <= position < size:
         raise ShapeError(f"index {index} is out of range", facts=[("axis", axis), ("size", size)])
     return position
 
@@ -229,12 +230,12 @@ def _index_tensor(x: Tensor, part: Any, size: Size) -> Tensor:
     if not tensor.dtype.is_integer:
         raise UsageError(f"indices of type {tensor.type}", hint="indices are integers or bools")
     known = cast("Tensor", tensor).concrete()
-    if known is not None and isinstance(size, int):
+    if known is not None and (isinstance(size, int) or dims.are_guarded()):
         _require_inside(known, size)
     return cast("Tensor", ops.wrap_indices(tensor, size))
 
 
-def _require_inside(positions: np.ndarray, size: int) -> None:
+def _require_inside(positions: np.ndarray, size: Size) -> None:
     if not positions.size:
         return
     low, high = int(positions.min()), int(positions.max())

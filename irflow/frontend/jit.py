@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,33 +20,21 @@ from irflow.frontend import specs
 from irflow.frontend.apply import call_traced, trace_function
 from irflow.frontend.boundary import public, shorten
 from irflow.frontend.calls import Call, Instance, Parameters, chosen_names
+from irflow.frontend.disabled import disabled, is_jit_disabled
 from irflow.frontend.quick import NUMBERS, OTHER, Quick, QuickCalls, donating, with_statics
-from irflow.frontend.specialisation import Key, reason_for
+from irflow.frontend.specialisation import Key, described, reason_for, unhashable
 from irflow.frontend.stages import Compiled, Signature, Traced
+from irflow.frontend.symbolic import (
+    Family,
+    Group,
+    attempted,
+    family_key,
+    sizes_of,
+    with_symbols,
+)
 from irflow.frontend.tensor import Tensor, as_tensor, is_tensor_like
 from irflow.frontend.tracing import Argument, TracedFunction, current_trace
 from irflow.ir import TensorType
-
-_disabled: ContextVar[bool] = ContextVar("irflow_jit_disabled", default=False)
-
-
-@contextmanager
-def disable_jit() -> Iterator[None]:
-    """Run jitted functions as plain Python inside a `with` block, for debugging.
-
-    Their arguments and results are tensors as otherwise. Branches and loops (`irf.cond`,
-    `irf.scan`, …) run as Python too, so that their functions may print, and stop in a debugger.
-    """
-    token = _disabled.set(True)
-    try:
-        yield
-    finally:
-        _disabled.reset(token)
-
-
-def is_jit_disabled() -> bool:
-    """Whether this is inside of `disable_jit`."""
-    return _disabled.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +47,7 @@ class Options:
     level: int
     spec: tuple[Any, ...] | None
     constraints: str | None
+    dynamic: bool | None
 
 
 class JitFunction:
@@ -80,6 +68,7 @@ class JitFunction:
         self.parameters = Parameters(function, options.static_names)
         self._spec_types: dict[tree.Structure, tuple[TensorType, ...]] = {}
         self._backend = options.backend
+        self._families: dict[Hashable, Family] = {}
         self._quick: dict[tuple[str | None, bool], QuickCalls] = {}
         self._lock = threading.RLock()
 
@@ -92,7 +81,7 @@ class JitFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._quick and current_trace() is None and not _disabled.get():
+            if self._quick and current_trace() is None and not disabled.get():
                 quick = self._quick.get((selected_name(self._backend), bool(kwargs)))
                 if quick is not None:
                     for attempt in quick.calls:
@@ -122,9 +111,9 @@ class JitFunction:
         try:
             compiled = self.cache.get(key)
         except TypeError:
-            raise self._unhashable(call) from None
+            raise unhashable(self.name, call.statics) from None
         if compiled is None:
-            compiled = self._compile(key)
+            compiled = self._specialised(key)
         result = compiled.run(tensors)
         quick = self._open_calls(key, bool(kwargs))
         if quick is not None:
@@ -210,7 +199,7 @@ class JitFunction:
             return as_tensor(leaf)
         hint = self.parameters.hints(structure)[position]
         raise UsageError(
-            f"{self.name}: argument {hint} is {_described(leaf)}, not a tensor",
+            f"{self.name}: argument {hint} is {described(leaf)}, not a tensor",
             hint="pass it as a static argument (static_argnames=…) if it is a setting",
         )
 
@@ -235,20 +224,60 @@ class JitFunction:
     def _signature(self, key: Key) -> Signature:
         return Signature(self.name, self.parameters, key.structure, key.types, key.statics)
 
-    def _compile(self, key: Key) -> Compiled:
-        start = time.perf_counter()
+    def _specialised(self, key: Key) -> Compiled:
+        """What runs calls for which there is no version of exactly their types."""
+        is_concrete = all(type.is_static for type in key.types)
+        if self.options.spec is not None or self.options.dynamic is False or not is_concrete:
+            return self._compile(key)
+        name = family_key(key)
+        family = self._families.get(name)
+        if family is None:
+            made = Family(key.types, bool(self.options.dynamic))
+            family = self._families.setdefault(name, made)
+        sizes = sizes_of(key.types)
+        return family.version_for(sizes) or self._compile_member(key, family, sizes)
+
+    def _compile_member(self, key: Key, family: Family, sizes: tuple[int, ...]) -> Compiled:
+        """Compile for many sizes where the rules say so and it can be done, else for these."""
+
+        def symbolic(groups: Sequence[Group]) -> Key:
+            return key._replace(types=with_symbols(key.types, groups))
+
+        groups = family.groups(sizes)
+        if groups and not compiler.selected_backend(key.backend).capabilities().dynamic_sizes:
+            groups = ()
+        attempt = attempted(
+            groups,
+            lambda groups: self._compile(symbolic(groups), is_guarded=True),
+            lambda groups: self._traced(symbolic(groups), is_guarded=True),
+        )
+        if attempt.made is not None:
+            family.add(sizes, attempt)
+            return attempt.made
         hints = self.parameters.hints(key.structure)
-        reason = reason_for(self.name, key, next(reversed(self.cache), None), hints)
+        compiled = self._compile(key, attempt.remark(key.types, hints))
+        family.add(sizes, attempt)
+        return compiled
+
+    def _compile(self, key: Key, remark: str = "", is_guarded: bool = False) -> Compiled:
+        start = time.perf_counter()
+        traced = self._traced(key, is_guarded)
+        hints = self.parameters.hints(key.structure)
+        reason = reason_for(self.name, key, next(reversed(self.cache), None), hints, remark)
         log.write("recompiles", reason)
-        rows = zip(key.types, hints, key.weak, strict=True)
-        arguments = [Argument(type, hint, weak) for type, hint, weak in rows]
-        traced = self._trace(key.structure, key.statics, arguments)
         lowered = compiler.prepare(traced.graph, self.options.backend, level=self.options.level)
         compiled = Compiled(traced, lowered, self._signature(key), self._lock)
         seconds = time.perf_counter() - start
         note(Compilation(reason, traced.graph, lowered, seconds))
         self.cache[key] = compiled
         return compiled
+
+    def _traced(self, key: Key, is_guarded: bool = False) -> TracedFunction:
+        """The graph for a key; guarded where the function need not know of symbolic sizes."""
+        rows = zip(key.types, self.parameters.hints(key.structure), key.weak, strict=True)
+        arguments = [Argument(type, hint, weak) for type, hint, weak in rows]
+        with dims.guarded_sizes() if is_guarded else nullcontext():
+            return self._trace(key.structure, key.statics, arguments)
 
     def _trace(
         self,
@@ -280,18 +309,6 @@ class JitFunction:
             if name in self.options.donated_names and not tensor.is_weak:
                 tensor.donate()
 
-    def _unhashable(self, call: Call) -> UsageError:
-        for argument, value in call.statics:
-            try:
-                hash(value)
-            except TypeError:
-                return UsageError(
-                    f"{self.name}: static argument {argument} is {_described(value)}, "
-                    "which is not hashable",
-                    hint="pass a tuple, a frozen dataclass or a number",
-                )
-        return UsageError(f"{self.name}: an argument's structure is not hashable")
-
 
 def _is_tensor(leaf: Any) -> bool:
     return hasattr(leaf, "__irflow_tensor__") or is_tensor_like(leaf)
@@ -299,11 +316,6 @@ def _is_tensor(leaf: Any) -> bool:
 
 def _argument(tensor: Tensor, hint: str) -> Argument:
     return Argument(tensor.type, hint, tensor.is_weak, tensor)
-
-
-def _described(value: Any) -> str:
-    name = type(value).__name__
-    return f"a{'n' * (name[0] in 'aeiou')} {name}"
 
 
 def jit(
@@ -317,12 +329,18 @@ def jit(
     level: int = 2,
     spec: Any = None,
     constraints: str | None = None,
+    dynamic: bool | None = None,
 ) -> Any:
     """Compile a function of tensors; also usable as a decorator, with or without arguments.
 
     The function is traced once for each structure, element types and shapes of its arguments and
     each value of the static ones; `IRFLOW_LOG=recompiles` tells when and why. On a method, `self`
     is static unless it is a dataclass or named tuple, which is taken apart like any argument.
+
+    When calls differ in sizes only, the second size of an axis makes a version that is for all
+    sizes of that axis from 2 on. Axes that were equal so far share a symbol. The last axis of an
+    argument with two or more, and what is equal to it, stays a number, and so does an axis whose
+    size the function needs as a number, as in `range(x.shape[0])`.
 
     Args:
         function: takes and returns tensors in any nesting of tuples, lists, dicts and dataclasses.
@@ -337,9 +355,12 @@ def jit(
             `("f32[n, 784]", "i32[n]")`, None for a static one; one compilation then serves all
             sizes, which are solved and checked at each call.
         constraints: bounds of the sizes, e.g. `"1 <= n <= 4096"`; several are parted by commas.
+        dynamic: False compiles for each size by itself. True has symbols for first axes from the
+            first call on, and for any other axis, the last one too, once its size changes.
 
     Raises:
-        UsageError, UnknownNameError: there is no argument of a number or name.
+        UsageError: `dynamic` beside `spec`; there is no argument of a number.
+        UnknownNameError: there is no argument of a name.
 
     >>> @jit
     ... def f(x):
@@ -358,6 +379,12 @@ def jit(
             level=level,
             spec=spec,
             constraints=constraints,
+            dynamic=dynamic,
+        )
+    if spec is not None and dynamic is not None:
+        raise UsageError(
+            "jit: spec= says which sizes are symbolic, so that dynamic= says nothing",
+            hint="give one of the two",
         )
     options = Options(
         chosen_names(function, static_argnums, static_argnames),
@@ -366,5 +393,6 @@ def jit(
         level,
         None if spec is None else tuple(spec) if isinstance(spec, (tuple, list)) else (spec,),
         constraints,
+        dynamic,
     )
     return JitFunction(function, options)

@@ -214,6 +214,17 @@ def leave(trace: Trace) -> None:
     del traces[position]
 
 
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Outside of all traces for a while: what is made here is concrete, such as a new Variable."""
+    traces = _stack.traces
+    _stack.traces = []
+    try:
+        yield
+    finally:
+        _stack.traces = traces
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One leaf of the arguments of a function to be traced.

@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from irflow.errors import IrflowError
+from irflow import dims
+from irflow.errors import ShapeError
 from irflow.frontend.boundary import public
 from irflow.frontend.promotion import broadcast_shapes
 from irflow.frontend.tensor import Tensor, TensorLike, apply_row, as_tensor, inexact
@@ -66,7 +67,10 @@ def allclose(
 def array_equal(x: TensorLike, y: TensorLike, equal_nan: bool = False) -> Tensor:
     """Whether two tensors have one shape and equal elements, `bool[]`; NaN may count as equal."""
     a, b = as_tensor(x), as_tensor(y)
-    return _equal(a, b, equal_nan) if a.shape == b.shape else as_tensor(np.False_)
+    is_one_shape = a.ndim == b.ndim
+    for left, right in zip(a.shape, b.shape, strict=False):
+        is_one_shape = is_one_shape and dims.decide_equal(left, right)
+    return _equal(a, b, equal_nan) if is_one_shape else as_tensor(np.False_)
 
 
 @public
@@ -75,7 +79,7 @@ def array_equiv(x: TensorLike, y: TensorLike) -> Tensor:
     a, b = as_tensor(x), as_tensor(y)
     try:
         broadcast_shapes("array_equiv", [a.type, b.type])
-    except IrflowError:
+    except ShapeError:
         return as_tensor(np.False_)
     return _equal(a, b, equal_nan=False)
 

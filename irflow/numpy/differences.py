@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from irflow import dtypes, ops
+from irflow import dims, dtypes, ops
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.promotion import axes_of, normalize_axis, promote_all
@@ -117,7 +117,7 @@ def gradient(
 
 def _slope(f: Tensor, axis: int, step: Tensor, edge_order: int) -> Tensor:
     size = f.shape[axis]
-    if isinstance(size, int) and size <= edge_order:
+    if (isinstance(size, int) or dims.are_guarded()) and size <= edge_order:
         fact = ("operand", f.type, f"axis {axis} = {size}")
         raise ShapeError(f"gradient: {edge_order + 1} samples or more are needed", facts=[fact])
     if step.ndim:

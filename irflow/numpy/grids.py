@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from irflow import dtypes, ops
+from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.dtypes import DTypeLike
 from irflow.errors import UsageError
@@ -186,7 +186,8 @@ def ravel_multi_index(
 
 def _check_places(place: Tensor, size: Size, axis: int) -> None:
     known = place.concrete()
-    if known is None or not isinstance(size, int) or not known.size:
+    is_checked = isinstance(size, int) or dims.are_guarded()
+    if known is None or not is_checked or not known.size:
         return
     if known.min() < 0 or known.max() >= size:
         facts = [("axis", axis), ("size", size), ("range", f"{known.min()} … {known.max()}")]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from irflow import ops
+from irflow import dims, ops
 from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
@@ -62,9 +62,10 @@ def _pad_axis(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tenso
         fact = ("operand", x.type, f"axis {axis} = 0")
         raise ShapeError(f"pad: nothing to fill up an empty axis with by {mode!r}", facts=[fact])
     room = size - (mode == "reflect")
-    if isinstance(size, int) and mode != "edge" and max(before, after) > room:
+    is_checked = isinstance(size, int) or dims.are_guarded()
+    if is_checked and mode != "edge" and max(before, after) > room:
         of_numpy: Callable[..., Any] = np.pad  # its overloads are by literal modes
-        return take(x, of_numpy(np.arange(size), (before, after), mode), axis)
+        return take(x, of_numpy(np.arange(int(size)), (before, after), mode), axis)
     low, high = _edges(x, axis, before, after, mode)
     parts = [part for part, count in ((low, before), (x, 1), (high, after)) if count]
     return concatenate(parts, axis)

@@ -127,7 +127,7 @@ def choice(
     size: Size = cast(Size, a) if source is None else source.shape[place]
     wanted = shape_of(shape)
     count = dims.product(wanted)
-    is_known = isinstance(size, int) and isinstance(count, int)
+    is_known = (isinstance(size, int) and isinstance(count, int)) or dims.are_guarded()
     if is_known and count > 0 and size < (1 if replace else count):
         raise UsageError(f"choice: {count} of {size} elements")
     places = _places(checked(key), size, count, replace, p).reshape(wanted)
@@ -139,8 +139,8 @@ def _places(key: Tensor, size: Size, count: Size, replace: bool, p: TensorLike |
     if p is None:
         if not replace:
             return _order(key, (size,), 0)[:count]
-        if isinstance(size, int):
-            return randint(key, 0, size, (count,))
+        if isinstance(size, int) or dims.are_guarded():
+            return randint(key, 0, int(size), (count,))  # of symbols other draws are made
         return _rounded_down(uniform(key, (count,), "f64"), size)
     weights = inexact(p)
     if weights.shape != (size,):
