@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from typing import Any
@@ -26,8 +27,9 @@ def target_machine(cpu: str = "", features: str = "", triple: str = "") -> Any:
         target = llvm.Target.from_triple(triple)
     else:
         target = llvm.Target.from_triple(llvm.get_process_triple())
-        cpu = cpu or llvm.get_host_cpu_name()
-        features = features or llvm.get_host_cpu_features().flatten()
+        if not cpu:
+            cpu = llvm.get_host_cpu_name()
+            features = features or llvm.get_host_cpu_features().flatten()
     return target.create_target_machine(
         cpu=cpu, features=features, opt=LEVEL, reloc="pic", codemodel="small"
     )
@@ -120,8 +122,20 @@ def object_name(text: str, level: int = LEVEL) -> str:
 
 
 def cached_object_code(text: str, level: int = LEVEL) -> bytes:
-    """`object_code` for this machine, from the cache if it is there."""
-    return cached((*identity(), str(level), text), lambda: object_code(text, level))
+    """`object_code` for this machine, from the cache if it is there.
+
+    With `IRFLOW_COMPILE_IN_CHILD=1` it is made by another process, so that code for which LLVM ends
+    the process is an error.
+    """
+    return cached((*identity(), str(level), text), lambda: _made(text, level))
+
+
+def _made(text: str, level: int) -> bytes:
+    if os.environ.get("IRFLOW_COMPILE_IN_CHILD", "0") in ("", "0"):
+        return object_code(text, level)
+    from irflow_llvm.child import machine_code
+
+    return machine_code(text, level)
 
 
 class Engine:

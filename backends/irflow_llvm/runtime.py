@@ -293,6 +293,18 @@ class LlvmExecutable(Executable):
         """The machine code as an object file, which needs nothing else and runs on one thread."""
         return engine.object_code(self._module_text(cuts=False), self.level)
 
+    def machine_code(self, kind: str, triple: str, cpu: str) -> bytes:
+        """The same for another machine, as `"object"` or `"asm"`; its loops are cut for this one.
+
+        Raises:
+            LoweringError: LLVM knows no such machine, or cannot compile a kernel for it.
+        """
+        from irflow_llvm import child
+
+        machine = child.Machine(cpu, "", triple)
+        text = self._module_text(cuts=False)
+        return child.machine_code(text, self.level, machine, "assembly" if kind == "asm" else kind)
+
 
 def is_long(program: Program) -> bool:
     """Whether a call may take long enough that other threads should run meanwhile."""

@@ -20,7 +20,7 @@ from irflow.cli.choices import (
     parse_assignments,
 )
 from irflow.cli.console import note, print_json, print_table, progress
-from irflow.cli.emit import FILES, Plan, Stages, plan_output, write_output
+from irflow.cli.emit import FILES, Plan, Stages, parse_machine, plan_output, write_output
 from irflow.cli.failures import DONE, CommandError, CommandParser, misuse
 from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
@@ -32,6 +32,7 @@ _EXAMPLES = """\
   irflow compile model.py:forward --input "x=f32[n, 784]" --constraints "1 <= n <= 4096"
   irflow compile model.py:step --input "params.w=f32[784, 10]" --input "x=f32[32, 784]" --emit asm
   irflow compile graph.ir --backend llvm --emit graph,loops,llvm,object -o listings/
+  irflow compile graph.ir --emit asm --target aarch64-linux-gnu --target-cpu cortex-a76
   irflow compile graph.ir --passes "canonicalize,fold{limit=64},dce" --print-ir-after-all
   irflow compile graph.ir --dump stages/ --stop-after cse --time-passes
   irflow compile graph.ir -o graph.irflow --verify --json
@@ -56,6 +57,8 @@ class Request:
     start_from: str | None
     stop_after: str | None
     emit: str | None
+    target: str | None
+    target_cpu: str | None
     output: str | None
     dump: Path | None
     print_ir_after_all: bool
@@ -68,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code."""
     request = Request(**vars(_parser().parse_args(arguments)))
     plan = plan_output(request.emit, request.output, prints=not request.json)
+    machine = parse_machine(request.target, request.target_cpu, plan.kinds)
     _make_folder(request.dump)
     types = parse_assignments(request.input)
     backend = choose_backend(request.backend)
@@ -84,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     clock.stop("verify")
     manifest = _manifest(request, lowered, pipeline)
-    stages = Stages(lowered.graph, model.arrays, manifest, executable)
+    stages = Stages(lowered.graph, model.arrays, manifest, executable, machine)
     files = write_output(plan, stages)
     _report_on_stderr(request, lowered.report, verified, files)
     if request.json:
@@ -151,6 +155,14 @@ def _add_results(parser: CommandParser) -> None:
     group = parser.add_argument_group("results")
     group.add_argument(
         "--emit", metavar="KINDS", help=f"stages, separated by commas: {', '.join(FILES)} (graph)"
+    )
+    group.add_argument(
+        "--target",
+        metavar="TRIPLE",
+        help="machine code for another kind of machine, as in aarch64-linux-gnu",
+    )
+    group.add_argument(
+        "--target-cpu", metavar="CPU", help="machine code for another processor, as in x86-64-v3"
     )
     group.add_argument(
         "-o",

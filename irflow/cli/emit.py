@@ -30,6 +30,7 @@ FILES: dict[str, str] = {
 """The kinds of `--emit`, and the file of each in a folder."""
 
 BINARY = frozenset({"object"})
+MACHINE_CODE = frozenset({"asm", "object"})
 WITHOUT_BACKEND = frozenset({"graph", "manifest"})
 
 
@@ -39,6 +40,22 @@ class HasObjectCode(Protocol):
 
     def object_code(self) -> bytes:
         """The content of the file."""
+
+
+@runtime_checkable
+class HasMachineCode(Protocol):
+    """An executable that can be compiled for other machines."""
+
+    def machine_code(self, kind: str, triple: str, cpu: str) -> bytes:
+        """The content of the file of `"asm"` or `"object"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Another machine to compile for, as LLVM calls it; an empty name is that of this machine."""
+
+    triple: str
+    cpu: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +86,14 @@ class Stages:
         arrays: values of parameters and states, for a container.
         manifest: about the compilation, for JSON.
         executable: None when only the graph is wanted.
+        machine: what machine code is for; None for this one.
     """
 
     graph: Graph
     arrays: Mapping[str, np.ndarray]
     manifest: Mapping[str, object]
     executable: Executable | None = None
+    machine: Machine | None = None
     listings: dict[str, str] = field(default_factory=dict)
 
     def text(self, kind: str) -> str:
@@ -89,16 +108,26 @@ class Stages:
         if kind == "manifest":
             return json.dumps(self.manifest, indent=2, ensure_ascii=False)
         assert self.executable is not None
+        if kind == "asm" and self.machine is not None:
+            return self._machine_code(kind, self.machine).decode()
         return self.executable.listing(kind)
 
     def content(self, kind: str) -> bytes:
         """What stands in the file of a stage."""
         if kind not in BINARY:
             return self.text(kind).encode("utf-8")
+        if self.machine is not None:
+            return self._machine_code(kind, self.machine)
         assert self.executable is not None
         if isinstance(self.executable, HasObjectCode):
             return self.executable.object_code()
         raise UnsupportedError("this backend makes no object files")
+
+    def _machine_code(self, kind: str, machine: Machine) -> bytes:
+        assert self.executable is not None
+        if isinstance(self.executable, HasMachineCode):
+            return self.executable.machine_code(kind, machine.triple, machine.cpu)
+        raise UnsupportedError("this backend compiles for this machine only")
 
 
 def parse_kinds(text: str | None) -> tuple[str, ...]:
@@ -111,6 +140,21 @@ def parse_kinds(text: str | None) -> tuple[str, ...]:
             with misuse(UnknownNameError):
                 raise nearest(kind, FILES, "stage")
     return kinds
+
+
+def parse_machine(triple: str | None, cpu: str | None, kinds: Sequence[str]) -> Machine | None:
+    """The machine that `--target` and `--target-cpu` name; None for this one.
+
+    Raises:
+        CommandError: there is no stage that depends on it.
+    """
+    if triple is None and cpu is None:
+        return None
+    if not MACHINE_CODE.intersection(kinds):
+        raise CommandError(
+            "--target and --target-cpu are for machine code", hint="--emit asm or --emit object"
+        )
+    return Machine(triple or "", cpu or "")
 
 
 def plan_output(emit: str | None, path: str | None, *, prints: bool) -> Plan:

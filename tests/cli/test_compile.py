@@ -107,6 +107,35 @@ def test_a_backend_without_object_files(irflow: Run, graph: Path, tmp_path: Path
     assert not (tmp_path / "x.o").exists()
 
 
+def test_machine_code_for_other_machines(irflow: Run, graph: Path, tmp_path: Path) -> None:
+    arm = ("--backend", "llvm", "--target", "aarch64-linux-gnu", "--target-cpu", "cortex-a76")
+    done = irflow("compile", graph, *arm, "--emit", "asm")
+    assert done.code == 0, done.err
+    assert "fmla\tv" in done.out
+    path = tmp_path / "x.o"
+    assert irflow("compile", graph, *arm, "--emit", "object", "-o", path).code == 0
+    assert path.read_bytes()[18] == 183, "the number of the machine in ELF"
+    done = irflow("compile", graph, "--backend", "llvm", "--target-cpu", "x86-64", "--emit", "asm")
+    assert "%xmm" in done.out
+    assert "%ymm" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("--target", "wasm32"), 2, "--target and --target-cpu are for machine code"),
+        ((*NUMPY, "--target-cpu", "i486", "--emit", "asm"), 1, "for this machine only"),
+        (("--backend", "llvm", "--target", "xyz", "--emit", "asm"), 1, "knows no such machine"),
+    ],
+)
+def test_machines_that_are_not_taken(
+    irflow: Run, graph: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    done = irflow("compile", graph, *arguments)
+    assert done.code == code
+    assert text in done.err
+
+
 @pytest.mark.parametrize(
     ("emit", "text"),
     [("graph,loops", "several stages need a folder"), ("object", "object is binary")],
