@@ -11,6 +11,7 @@ errors quoted in the docstrings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
@@ -18,7 +19,17 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["erf", "erfc", "erfinv", "lgamma", "digamma", "sigmoid", "softplus"]
+__all__ = [
+    "erf",
+    "erfc",
+    "erfinv",
+    "lgamma",
+    "digamma",
+    "sigmoid",
+    "softplus",
+    "normal_cdf",
+    "normal_pdf",
+]
 
 F64 = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
@@ -29,6 +40,8 @@ BLOCK = 8192
 # Above this erfc underflows to zero even as a denormal number.
 ERFC_LARGEST = 28.0
 ERFC_SCALE = 3.75
+NORMAL_LARGEST = 38.7
+"""Beyond it the tail of the normal distribution is zero, even as a denormal number."""
 
 # Where erfinv changes its polynomial, in w and in sqrt(w), and the points they are centred on.
 ERFINV_SPLIT, ERFINV_CENTRE = 6.0, 3.0
@@ -201,17 +214,74 @@ def erfc(x: F64) -> F64:
 def erfc_positive(x: F64) -> F64:
     """Evaluate erfc for x >= 1/2 as exp(-x^2) times a polynomial over 1 + 2 x."""
     x = np.minimum(x, ERFC_LARGEST)
+    return cast(F64, np.exp(-x * x) * scaled_erfc(x, lost_by_squaring(x)))
+
+
+def scaled_erfc(x: F64, lost: F64) -> F64:
+    """Evaluate exp(x^2) erfc(x) (1 - lost) for x >= 1/2 and a tiny `lost`.
+
+    It enters the sum where it costs no rounding of its own.
+    """
     *upper, constant = ERFC_SCALED
     t = (x - ERFC_SCALE) / (x + ERFC_SCALE)
     rest = t * polynomial(upper, t)
-    square, divisor = x * x, 1.0 + 2.0 * x
-    # What rounding took from x^2 counts up to 784-fold in exp(-x^2). It is recovered exactly from
-    # halves of 24 and 29 bits, and enters the sum where it costs no rounding of its own.
+    divisor = 1.0 + 2.0 * x
+    lost = lost + (2.0 * x - (divisor - 1.0)) / divisor
+    return (constant + (rest - (constant + rest) * lost)) / divisor
+
+
+def lost_by_squaring(x: F64) -> F64:
+    """Evaluate x^2 - fl(x^2) exactly from halves of 24 and 29 bits.
+
+    It counts up to 784-fold in exp(-x^2).
+    """
     high = x.astype(np.float32).astype(np.float64)
-    lost = (high * high - square) + (x - high) * (x + high)
-    lost += (2.0 * x - (divisor - 1.0)) / divisor
-    scaled = constant + (rest - (constant + rest) * lost)
-    return cast(F64, np.exp(-square) * (scaled / divisor))
+    return (high * high - x * x) + (x - high) * (x + high)
+
+
+@blockwise
+def normal_cdf(x: F64) -> F64:
+    """The distribution function of the standard normal distribution.
+
+    Args:
+        x: real numbers, `[...]`.
+
+    Returns:
+        Values in [0, 1], `[...]`, within 4 ulp in f64 down to the smallest denormal number.
+
+    Example:
+        >>> f"{normal_cdf(-20.0):.12e}"
+        '2.753624118606e-89'
+    """
+    magnitude = np.minimum(np.abs(x), NORMAL_LARGEST)
+    scaled = magnitude * math.sqrt(0.5)
+    ratio = scaled_erfc(scaled, 0.5 * lost_by_squaring(magnitude))
+    tail = np.exp(-0.5 * (magnitude * magnitude)) * (0.5 * ratio)
+    result = np.where(x < 0.0, tail, 1.0 - tail)
+    central = scaled < 0.5
+    if central.any():
+        at = x[central] * math.sqrt(0.5)
+        result[central] = 0.5 + 0.5 * at * polynomial(ERF_CENTRAL, at * at)
+    return result
+
+
+@blockwise
+def normal_pdf(x: F64) -> F64:
+    """The density of the standard normal distribution.
+
+    Args:
+        x: real numbers, `[...]`.
+
+    Returns:
+        exp(-x^2 / 2) / sqrt(2 pi), `[...]`, within 4 ulp in f64.
+
+    Example:
+        >>> round(float(normal_pdf(1.0)), 12)
+        0.241970724519
+    """
+    x = np.minimum(np.abs(x), NORMAL_LARGEST)
+    scale = 1.0 - 0.5 * lost_by_squaring(x)
+    return cast(F64, np.exp(-0.5 * (x * x)) * (scale / math.sqrt(2.0 * math.pi)))
 
 
 @blockwise

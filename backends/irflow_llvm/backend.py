@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 from irflow.backend import Backend, CompileOptions, Executable, Reason
@@ -13,6 +14,7 @@ from irflow.lowering import Target
 from irflow.lowering.program import Program
 from irflow.ops import DynamicUpdateSlice
 
+_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
 MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip install llvmlite"
 
 
@@ -29,6 +31,15 @@ def _problem() -> str | None:
     return None
 
 
+def largest_cache() -> int:
+    """The bytes of the cache that all cores share; what is usual where Linux does not tell."""
+    try:
+        text = _CACHE.read_text("ascii").strip()
+        return int(text.removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return Target().l3_bytes
+
+
 @cache
 def host_target() -> Target:
     """What schedules need to know of this machine."""
@@ -36,12 +47,13 @@ def host_target() -> Target:
 
     features = binding.get_host_cpu_features()
     name = binding.get_host_cpu_name()
-    if features.get("avx512f"):
-        return Target(name, vector_bytes=64, vector_registers=32)
-    if features.get("avx"):
-        return Target(name, vector_bytes=32, vector_registers=16)
     is_arm = bool(features.get("neon"))
-    return Target(name, vector_bytes=16, vector_registers=32 if is_arm else 16)
+    width, registers = 16, 32 if is_arm else 16
+    if features.get("avx512f"):
+        width, registers = 64, 32
+    elif features.get("avx"):
+        width, registers = 32, 16
+    return Target(name, width, registers, l3_bytes=largest_cache())
 
 
 class LlvmBackend(Backend):

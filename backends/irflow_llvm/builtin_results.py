@@ -5,13 +5,28 @@ gone; their pages are then in the memory already. At most `KEPT` bytes are kept 
 global lock protects the list of blocks.
 """
 
+import sys
+
 LARGE = 1 << 16
 KEPT = 1 << 28
 BLOCKS = 64
 """How many blocks are kept at most."""
 
-HEAD = 64
-"""The bytes of a block before its elements: its size, and the way to alignment."""
+RECORD = 16
+"""The bytes of what is known of a block, which lies elsewhere: its size and where it is."""
+
+PAGE = 4096
+"""Blocks begin at pages, as NumPy's large arrays almost do. A processor that compares the low bits
+of addresses only, to see whether a load has to wait for a store, then finds no cause to.
+"""
+
+HUGE, HUGE_PAGE = 1 << 22, 1 << 21
+"""From so many bytes on, blocks begin at large pages, and the system is asked to use such: they
+take fewer entries of the tables that find the memory of an address.
+"""
+
+ADVICE = 14 if sys.platform == "linux" else 0
+"""Linux's MADV_HUGEPAGE; 0 says nothing in particular."""
 
 RESULTS = """
 declare ptr @irflow_new_array(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
@@ -122,7 +137,7 @@ no.memory:
   %nothing = call ptr @PyErr_NoMemory()
   ret ptr null
 view:
-  %elements = getelementptr i8, ptr %block, i64 $head
+  %elements = word ptr %block, 1
   %viewed = call ptr @irflow_new_array(
     ptr %class, ptr %dtype, i32 %rank, ptr %shape, ptr null, ptr %elements, i32 1281, ptr null)
   %failed.view = icmp eq ptr %viewed, null
@@ -156,8 +171,7 @@ define internal void @release(ptr %owner) uwtable {
 
 define internal ptr @take(i64 %bytes) uwtable {
 entry:
-  %whole = add i64 %bytes, ${head}
-  %up = add i64 %whole, 63
+  %up = add i64 %bytes, 63
   %size = and i64 %up, -64
   br label %look
 look:
@@ -182,14 +196,36 @@ found:
   store i64 %left, ptr @kept
   ret ptr %block
 allocate:
-  %new = call ptr @aligned_alloc(i64 64, i64 %size)
-  %failed = icmp eq ptr %new, null
-  br i1 %failed, label %stop, label %note
-note:
+  %new = call ptr @malloc(i64 $record)
+  %failed.new = icmp eq ptr %new, null
+  br i1 %failed.new, label %stop, label %fill
+fill:
+  %is.huge = icmp sge i64 %size, $huge
+  %alignment = select i1 %is.huge, i64 $huge_page, i64 $page
+  %memory = call ptr @aligned_alloc(i64 %alignment, i64 %size)
   store i64 %size, ptr %new
+  word ptr %memory, %new, 1
+  %failed = icmp eq ptr %memory, null
+  br i1 %failed, label %drop, label %note
+note:
+  br i1 %is.huge, label %advise, label %ready
+advise:
+  %advised = call i32 @madvise(ptr %memory, i64 %size, i32 $advice)
+  br label %ready
+ready:
+  ret ptr %new
+drop:
+  call void @free(ptr %new)
   br label %stop
 stop:
-  ret ptr %new
+  ret ptr null
+}
+
+define internal void @away(ptr %block) uwtable {
+  %memory = word ptr %block, 1
+  call void @free(ptr %memory)
+  call void @free(ptr %block)
+  ret void
 }
 
 define internal void @give(ptr %block) uwtable {
@@ -198,7 +234,7 @@ entry:
   %is.huge = icmp sgt i64 %size, $kept
   br i1 %is.huge, label %away, label %make.room
 away:
-  call void @free(ptr %block)
+  call void @away(ptr %block)
   ret void
 make.room:
   %kept = load i64, ptr @kept
@@ -233,7 +269,7 @@ drop:
   %less = sub i64 %kept, %old.size
   store i64 %less, ptr @kept
   word ptr null, @blocks, %place
-  call void @free(ptr %old)
+  call void @away(ptr %old)
   br label %again
 again:
   br label %make.room

@@ -123,7 +123,12 @@ FUNCTIONS = {
 }
 """What is used of Python's C interface."""
 
-MEMORY = {"aligned_alloc": "ptr (i64, i64)", "free": "void (ptr)"}
+MEMORY = {
+    "aligned_alloc": "ptr (i64, i64)",
+    "free": "void (ptr)",
+    "malloc": "ptr (i64)",
+    "madvise": "i32 (ptr, i64, i32)",
+}
 """What is used of the C library."""
 
 NEW_ARRAY, SET_BASE = "irflow_new_array", "irflow_set_base"
@@ -154,7 +159,11 @@ def builtin_text(array: dict[str, int]) -> str:
         large=builtin_results.LARGE,
         kept=builtin_results.KEPT,
         blocks=builtin_results.BLOCKS,
-        head=builtin_results.HEAD,
+        huge=builtin_results.HUGE,
+        huge_page=builtin_results.HUGE_PAGE,
+        page=builtin_results.PAGE,
+        advice=builtin_results.ADVICE,
+        record=builtin_results.RECORD,
     )
     numbers = count()
     return "\n".join([*declared, _ACCESS.sub(lambda found: _access(found, next(numbers)), text)])

@@ -109,6 +109,19 @@ class Value(Operand):
         return self.code.spell(row, tuple(values))
 
 
+def fma(a: Value | float, b: Value | float, c: Value | float) -> Value:
+    """`a * b + c`, rounded once on machines that have such an instruction, twice on others.
+
+    Results therefore differ in their last bit between machines with and without it, and only
+    there: LLVM decides by the processor alone, alike for scalars and for vectors of any width.
+    One operand at least is a `Value`; numbers take its type and lanes.
+    """
+    like = next(o for o in (a, b, c) if isinstance(o, Value))
+    code, dtype, lanes = like.code, like.dtype, like.lanes
+    terms = [o if isinstance(o, Value) else code.literal(o, dtype, lanes) for o in (a, b, c)]
+    return code.intrinsic("fmuladd", terms)
+
+
 @dataclass(slots=True)
 class Code:
     """The instructions of one function, written in order.
@@ -203,6 +216,12 @@ class Code:
         """Call `llvm.name` for the type of its arguments; `extra`: a constant like `i1 false`."""
         return self.call(f"llvm.{name}.{suffix(args[0])}", args, args[0].dtype, extra)
 
+    def library(self, name: str, args: Sequence[Value]) -> Value:
+        """A function of the C library on f32 or f64, called once a lane."""
+        dtype = args[0].dtype
+        symbol = name if dtype is dtypes.f64 else name + "f"
+        return self.lanewise(lambda lane: self.call(symbol, lane, dtype), tuple(args))
+
     def lanewise(self, f: Callable[[tuple[Value, ...]], Value], args: tuple[Value, ...]) -> Value:
         """Apply a function of scalars to each lane."""
         lanes = args[0].lanes
@@ -232,6 +251,27 @@ class Code:
         self.lines.append(f"{label}:")
         self.label = label
         self.written.clear()
+
+    def rarely(self, condition: Value, other: Callable[[], Value], value: Value) -> Value:
+        """`value`; in lanes where the condition holds, what `other` writes.
+
+        That runs only if there are such lanes, behind a branch that is predicted well.
+        """
+        is_any = condition
+        if condition.lanes > 1:
+            kind = f"v{condition.lanes}i1"
+            symbol = f"llvm.vector.reduce.or.{kind}"
+            self.symbols.setdefault(symbol, f"declare i1 @{symbol}({condition.type})")
+            is_any = self.put(f"call i1 @{symbol}({condition.typed})", dtypes.bool_)
+        inside, done, before = self.fresh("rare"), self.fresh("done"), self.label
+        self.branch(is_any, inside, done)
+        self.begin(inside)
+        chosen = self.select(condition, other(), value)
+        last = self.label
+        self.jump(done)
+        self.begin(done)
+        choices = f"[ {value.text}, %{before} ], [ {chosen.text}, %{last} ]"
+        return self.put(f"phi {value.type} {choices}", value.dtype, value.lanes)
 
     def jump(self, label: str, extra: str = "") -> None:
         self.line(f"br label %{label}{extra}")

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from irflow import dtypes
 from irflow.loops import Kernel, walk
 from irflow_llvm.module import Module
-from irflow_llvm.statements import StatementWriter
+from irflow_llvm.statements import ALIGNMENT, StatementWriter, streamed
 
 
 def emit_kernel(kernel: Kernel, cuts: bool = False, linkage: str = "internal ") -> str:
@@ -58,8 +58,29 @@ class _KernelWriter(StatementWriter):
         for buffer in (*kernel.inputs, *kernel.outputs, *walk.allocated(kernel.body).values()):
             for size in buffer.shape:
                 self.size(size)
-        self.block(kernel.body)
+        past = streamed(kernel.body)
+        if past:
+            self.two_ways(past)
+        else:
+            self.block(kernel.body)
         return self.function(head)
+
+    def two_ways(self, past: Iterable[str]) -> None:
+        """The body with non-temporal stores, and without where an output does not lie right."""
+        code = self.code
+        aligned, other, done = code.fresh("aligned"), code.fresh("other"), code.fresh("done")
+        joined = code.literal(0, dtypes.i64)
+        for name in past:
+            place = code.put(f"ptrtoint ptr {self.pointers[name]} to i64", dtypes.i64)
+            joined = code.binary("or", joined, place)
+        low = code.binary("and", joined, code.literal(ALIGNMENT - 1, dtypes.i64))
+        code.branch(code.compare("icmp eq", low, code.literal(0, dtypes.i64)), aligned, other)
+        for label, self.streams in ((aligned, True), (other, False)):
+            code.begin(label)
+            self.block(self.kernel.body)
+            self.settle(self.kernel.body)
+            code.jump(done)
+        code.begin(done)
 
     def parameters(self) -> str:
         parts = []

@@ -66,6 +66,7 @@ class ExpressionWriter:
         values: the variables that are defined, by name.
         pointers: the buffers, by name.
         sizes: symbolic sizes that were computed.
+        streams: whether the outputs lie such that non-temporal stores are possible.
     """
 
     def __init__(self, module: Module) -> None:
@@ -74,6 +75,7 @@ class ExpressionWriter:
         self.values: dict[str, Value] = {}
         self.pointers: dict[str, str] = {}
         self.sizes: dict[Dim, Value] = {}
+        self.streams = False
 
     def size(self, size: Size) -> Value:
         """The value of a size; those of shapes are computed once, at the start."""
@@ -226,14 +228,18 @@ class ExpressionWriter:
         if value.dtype is dtypes.bool_:
             value = cast(value, dtypes.u8)
         pointer = self.address(store.buffer, index)
-        details = f"align {store.buffer.dtype.itemsize}{self.stream(store.hint)}"
+        alignment = store.buffer.dtype.itemsize
+        if store.hint == "stream" and self.streams:
+            # As lowering promises. Without it, there is no such instruction.
+            alignment *= value.lanes
+        details = f"align {alignment}{self.stream(store.hint)}"
         code.line(f"store {value.typed}, ptr {pointer}, {details}")
         if mask is not None:
             code.jump(done)
             code.begin(done)
 
     def stream(self, hint: str) -> str:
-        if hint != "stream":
+        if hint != "stream" or not self.streams:
             return ""
         if "!{i32 1}" not in self.module.metadata:
             self.module.metadata.append("!{i32 1}")
@@ -242,7 +248,7 @@ class ExpressionWriter:
     def prefetch(self, load: Load) -> None:
         self.module.symbols["llvm.prefetch.p0"] = PREFETCH
         # Not `inbounds`: the address may lie outside of the buffer.
-        index = [self.expr(i) for i in load.index]
+        index = [self.expr(i) for i in self.starts(load.index)]
         pointer = self.address(load.buffer, index, bounds="")
         self.code.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 

@@ -10,6 +10,11 @@ holds up nothing: at its end the caller closes the door and waits only for those
 swap, which fails once the door is closed. `epoch` counts the loops; a worker waits for it to
 change, at first by spinning, then by giving way to others, then asleep in a futex. A call that
 finds the pool busy, as from another thread or within a loop, runs all chunks itself.
+
+Each worker stays on a processor of its own, and one is left for the caller. The system may have put
+the caller elsewhere, though, and would leave two threads to share a processor for a long time; so
+the worker it meets there moves to the one that is empty. `guests` holds the workers' system-wide
+numbers by processor.
 """
 
 from __future__ import annotations
@@ -21,6 +26,12 @@ SPINS, YIELDS = 2000, 50
 
 FUTEX = {"x86_64": 202, "aarch64": 98}
 """The number of Linux's system call, by machine."""
+
+GETTID = {"x86_64": 186, "aarch64": 178}
+"""The number of the call that gives a thread's number."""
+
+MOST_PROCESSORS = 1024
+"""Processors among which threads are told apart: what fits in the C library's sets."""
 
 PAUSE = {"x86_64": "llvm.x86.sse2.pause()", "aarch64": "llvm.aarch64.hint(i32 1)"}
 """What tells a processor that a loop only waits."""
@@ -36,6 +47,10 @@ def pool_text(machine: str) -> str:
     """The module of the pool for a kind of processor, one of `FUTEX`."""
     return _TEXT.substitute(
         futex=FUTEX[machine],
+        gettid=GETTID[machine],
+        processors=MOST_PROCESSORS,
+        guests=MOST_PROCESSORS * 4,
+        set=MOST_PROCESSORS // 8,
         pause=PAUSE[machine],
         declared=PAUSE[machine].replace("i32 1", "i32"),
         open=OPEN,
@@ -58,9 +73,14 @@ _TEXT = Template("""
 @function = internal global ptr null, align 8
 @argument = internal global ptr null, align 8
 @count = internal global i64 0, align 8
+@guests = internal global [$processors x i32] zeroinitializer, align 64
+@empty = internal global i32 -1, align 4
 
 declare i64 @syscall(i64, ...)
 declare i32 @sched_yield()
+declare i32 @sched_getcpu()
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @$declared
 
 define void @irflow_parallel(ptr %function, ptr %argument, i64 %count) {
@@ -88,6 +108,7 @@ done:
   ret void
 
 publish:
+  call void @part()
   store ptr %function, ptr @function, align 8
   store ptr %argument, ptr @argument, align 8
   store i64 %count, ptr @count, align 8
@@ -132,6 +153,57 @@ define internal void @futex(i64 %operation, i32 %value) {
   ret void
 }
 
+define internal void @part() {
+entry:
+  %processor = call i32 @sched_getcpu()
+  %known = icmp ult i32 %processor, $processors
+  br i1 %known, label %look, label %done
+look:
+  %here = getelementptr i32, ptr @guests, i32 %processor
+  %guest = load atomic i32, ptr %here monotonic, align 4
+  %met = icmp ne i32 %guest, 0
+  br i1 %met, label %move, label %done
+move:
+  %empty = load atomic i32, ptr @empty monotonic, align 4
+  %there = getelementptr i32, ptr @guests, i32 %empty
+  call void @settle(i32 %guest, i32 %empty)
+  store atomic i32 %guest, ptr %there monotonic, align 4
+  store atomic i32 0, ptr %here monotonic, align 4
+  store atomic i32 %processor, ptr @empty monotonic, align 4
+  br label %done
+done:
+  ret void
+}
+
+define internal void @settle(i32 %thread, i32 %processor) {
+  %set = alloca [$set x i8], align 8
+  %word = lshr i32 %processor, 6
+  %place = getelementptr i64, ptr %set, i32 %word
+  %low = and i32 %processor, 63
+  %shift = zext i32 %low to i64
+  %bit = shl i64 1, %shift
+  call void @llvm.memset.p0.i64(ptr %set, i8 0, i64 $set, i1 false)
+  store i64 %bit, ptr %place, align 8
+  %result = call i32 @sched_setaffinity(i32 %thread, i64 $set, ptr %set)
+  ret void
+}
+
+define internal void @move.in(i32 %processor) {
+entry:
+  call void @settle(i32 0, i32 %processor)
+  %empty = load atomic i32, ptr @empty monotonic, align 4
+  %is.left = icmp sge i32 %empty, 0
+  br i1 %is.left, label %register, label %done
+register:
+  %number = call i64 (i64, ...) @syscall(i64 $gettid)
+  %guest = trunc i64 %number to i32
+  %place = getelementptr i32, ptr @guests, i32 %processor
+  store atomic i32 %guest, ptr %place monotonic, align 4
+  br label %done
+done:
+  ret void
+}
+
 define internal void @drain(ptr %function, ptr %argument, i64 %count) {
 entry:
   br label %take
@@ -146,8 +218,11 @@ done:
   ret void
 }
 
-define ptr @irflow_worker(ptr %unused) {
+define ptr @irflow_worker(ptr %place) {
 entry:
+  %number = ptrtoint ptr %place to i64
+  %processor = trunc i64 %number to i32
+  call void @move.in(i32 %processor)
   %start = load atomic i32, ptr @epoch acquire, align 4
   br label %idle
 idle:
@@ -215,7 +290,14 @@ define void @irflow_stop_workers() {
   ret void
 }
 
+define void @irflow_leave_empty(i32 %processor) {
+  store atomic i32 %processor, ptr @empty seq_cst, align 4
+  ret void
+}
+
 define void @irflow_reset_pool() {
+  call void @llvm.memset.p0.i64(ptr @guests, i8 0, i64 $guests, i1 false)
+  store atomic i32 -1, ptr @empty seq_cst, align 4
   store atomic i64 0, ptr @state seq_cst, align 8
   store atomic i32 0, ptr @sleepers seq_cst, align 4
   store atomic i32 0, ptr @busy seq_cst, align 4

@@ -3,7 +3,8 @@
 A spelling takes its operands and writes instructions; it gives None for element types it has no
 spelling for. 16-bit floats are computed in f32 and rounded once. Integer division by zero gives 0,
 and shifts of the width or more give what they would give bit by bit. No instruction carries fast-
-math flags: sums keep their order, and a product and a sum are never contracted.
+math flags: sums keep their order, and a product and a sum of the program are never contracted. The
+functions of `elementary` and its neighbours use `code.fma` inside.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from irflow import dtypes
 from irflow.errors import UnsupportedError
 from irflow.scalars import Scalar
-from irflow_llvm import elementary
+from irflow_llvm import elementary, error_functions, logarithms, powers, trigonometric
 from irflow_llvm.casts import SHORT, cast, through_f32
 from irflow_llvm.code import Value
 
@@ -77,12 +78,8 @@ def intrinsic(name: str) -> Spelling:
 def library(name: str) -> Spelling:
     """A function of the C library on floats, called once a lane."""
 
-    def call(args: tuple[Value, ...]) -> Value:
-        symbol = name if args[0].dtype is dtypes.f64 else name + "f"
-        return args[0].code.call(symbol, args, args[0].dtype)
-
     def write(*args: Value) -> Value | None:
-        return args[0].code.lanewise(call, args) if args[0].dtype.is_float else None
+        return args[0].code.library(name, args) if args[0].dtype.is_float else None
 
     return write
 
@@ -254,9 +251,7 @@ end:
 def _power(x: Value, y: Value) -> Value:
     """Integers by repeated squaring, wrapping around."""
     if x.dtype.is_float:
-        value = library("pow")(x, y)
-        assert value is not None
-        return value
+        return powers.power(x, y)
     name = f"irflow.power.i{x.dtype.bits}"
     x.code.symbols.setdefault(name, POWER.format(bits=x.dtype.bits))
     return x.code.lanewise(lambda args: x.code.call(name, args, x.dtype), (x, y))
@@ -303,27 +298,26 @@ SPELLINGS: dict[str, Spelling] = {
     "sqrt": intrinsic("sqrt"),
     "power": _power,
     "exp": elementary.exp,
-    "exp2": library("exp2"),
+    "exp2": elementary.exp2,
     "expm1": elementary.expm1,
-    "log": elementary.log,
-    "log2": library("log2"),
-    "log10": library("log10"),
+    "log": logarithms.log,
+    "log1p": logarithms.log1p,
+    "log2": logarithms.log2,
+    "log10": logarithms.log10,
     "cbrt": library("cbrt"),
-    "hypot": library("hypot"),
     # trigonometric and hyperbolic
-    "sin": library("sin"),
-    "cos": library("cos"),
-    "tan": library("tan"),
+    "sin": trigonometric.sin,
+    "cos": trigonometric.cos,
+    "tan": trigonometric.tan,
     "arcsin": library("asin"),
     "arccos": library("acos"),
     "arctan": library("atan"),
     "arctan2": library("atan2"),
-    "sinh": library("sinh"),
-    "cosh": library("cosh"),
-    "arcsinh": library("asinh"),
-    "arccosh": library("acosh"),
-    "arctanh": library("atanh"),
     # special functions
+    "erf": error_functions.erf,
+    "erfc": error_functions.erfc,
+    "normal_cdf": error_functions.normal_cdf,
+    "normal_pdf": error_functions.normal_pdf,
     "lgamma": library("lgamma"),
 }
 """Spellings by name of the row."""

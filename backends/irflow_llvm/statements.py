@@ -118,6 +118,7 @@ class StatementWriter(ExpressionWriter):
         code, chunk = self.code, iterations_per_chunk(loop)
         used = self.used_in(loop)
         part = StatementWriter(self.module, f"{self.name}.part{self.parts}", cuts=False)
+        part.streams = self.streams
         self.parts += 1
         self.module.functions.append(part.chunk(loop, chunk, self, used))
         self.module.symbols[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
@@ -169,8 +170,14 @@ class StatementWriter(ExpressionWriter):
         begin = self.times(code.value("%chunk", dtypes.i64), code.literal(chunk, dtypes.i64))
         end = self.plus(begin, code.literal(chunk, dtypes.i64))
         self.range(loop, begin, code.intrinsic("smin", [end, total]))
+        self.settle(loop)
         head = f"define internal void @{self.name}(ptr %frame, i64 %chunk) nounwind {{"
         return self.function(head)
+
+    def settle(self, stmt: Stmt) -> None:
+        """Wait until non-temporal stores can be seen; no other order holds for them."""
+        if self.streams and streamed(stmt):
+            self.code.line("fence seq_cst")
 
     def function(self, head: str) -> str:
         """The text of a function with the instructions so far."""
@@ -225,6 +232,13 @@ class StatementWriter(ExpressionWriter):
         total = self.size(count) * buffer.dtype.itemsize
         self.code.line(f"{name} = call ptr @malloc(i64 {total.text})")
         heap.append(name)
+
+
+def streamed(stmt: Stmt) -> dict[str, Buffer]:
+    """The buffers that a statement writes by non-temporal stores."""
+    inner = walk.statements(stmt)
+    found = [s.buffer for s in inner if isinstance(s, Store) and s.hint == "stream"]
+    return {buffer.name: buffer for buffer in found}
 
 
 def _frame_type(used: dict[str, tuple[str, str]]) -> str:

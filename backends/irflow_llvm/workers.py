@@ -22,7 +22,7 @@ from llvmlite import binding
 from irflow import log
 from irflow.errors import UsageError
 from irflow_llvm.engine import Engine
-from irflow_llvm.pool import FUTEX, PARALLEL, pool_text
+from irflow_llvm.pool import FUTEX, MOST_PROCESSORS, PARALLEL, pool_text
 
 _CGROUP = Path("/sys/fs/cgroup/cpu.max")
 _lock = threading.Lock()
@@ -95,6 +95,7 @@ class Pool:
         self._reset = prototype(self._engine.address("irflow_reset_pool"))
         set_type = ctypes.CFUNCTYPE(None, ctypes.c_int32)
         self._set_workers = set_type(self._engine.address("irflow_set_workers"))
+        self._leave_empty = set_type(self._engine.address("irflow_leave_empty"))
         self._threads: list[ctypes.c_ulong] = []
         self._libc = ctypes.CDLL(None, use_errno=True)
         atexit.register(self.stop)
@@ -107,24 +108,21 @@ class Pool:
 
     def start(self, number: int) -> None:
         """Begin with so many workers; with fewer, if the system gives no more threads."""
-        processors = _allowed()
+        processors = [p for p in _allowed() if p < MOST_PROCESSORS] or [0]
+        if number < len(processors):
+            self._leave_empty(processors[0])
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:  # Signals are for the threads that Python knows.
             for position in range(number):
                 thread = ctypes.c_ulong()
-                if self._libc.pthread_create(ctypes.byref(thread), None, self._worker, None):
+                place = ctypes.c_void_p(processors[(position + 1) % len(processors)])
+                if self._libc.pthread_create(ctypes.byref(thread), None, self._worker, place):
                     break
                 self._threads.append(thread)
-                self._pin(thread, processors[(position + 1) % len(processors)])
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._set_workers(len(self._threads))
         log.write("kernels", f"{self.threads} threads run parallel loops")
-
-    def _pin(self, thread: ctypes.c_ulong, processor: int) -> None:
-        """Keep a worker on one processor; where that is not allowed, it runs anywhere."""
-        mask = (1 << processor).to_bytes(128, "little")
-        self._libc.pthread_setaffinity_np(thread, ctypes.c_size_t(len(mask)), mask)
 
     def resize(self, threads: int) -> None:
         """Run loops on so many threads from now on, the calling one included."""

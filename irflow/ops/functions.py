@@ -252,7 +252,8 @@ def softmax(x: GraphOperand, axis: int = -1) -> Any:
     wide, top = _with_top(x, axis)
     powers = _exp_below(wide, top, axis)
     total = reduce_sum(powers, [axis])
-    return convert(powers / expand(total, wide.shape, [axis]), x.dtype)
+    # One division a row; the sum is 1 at least, so that its reciprocal loses nothing.
+    return convert(powers * expand(1 / total, wide.shape, [axis]), x.dtype)
 
 
 def log_softmax(x: GraphOperand, axis: int = -1) -> Any:

@@ -108,6 +108,8 @@ from irflow.scalars.special_functions import (
     erfc,
     erfinv,
     lgamma,
+    normal_cdf,
+    normal_pdf,
 )
 
 OWN: Mapping[str, Scalar] = MappingProxyType(dict(ROWS))
@@ -209,4 +211,6 @@ __all__ = [
     "erfc",
     "erfinv",
     "lgamma",
+    "normal_cdf",
+    "normal_pdf",
 ]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from irflow import special
@@ -12,6 +14,13 @@ from irflow.scalars.comparison import where
 from irflow.scalars.elementary import exp, log1p
 from irflow.scalars.meaning import REAL, rounded
 from irflow.scalars.row import Scalar, scalar
+
+
+def _sigmoid(x: Any) -> Any:
+    # exp(-x) would overflow where the result still is a denormal number.
+    e = exp(-absolute(x))
+    return where(x < 0, e, 1) / (1 + e)
+
 
 # NaN stays NaN; the derivative at 0 is 0.
 relu: Scalar = scalar(
@@ -26,7 +35,7 @@ sigmoid: Scalar = scalar(
     "sigmoid",
     rounded(special.sigmoid, widen=False),
     grad=lambda g, x, out: g * out * (1 - out),
-    expand=lambda x: 1 / (1 + exp(-x)),
+    expand=_sigmoid,
     domain=REAL,
     flops=15,
 )

@@ -22,6 +22,7 @@ from irflow.scalars.row import Scalar, scalar
 from irflow.special import polynomial
 
 ERF_SLOPE = 2 / math.sqrt(math.pi)
+NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)
 
 # The asymptotic series of trigamma(z) - 1 / z in odd powers of 1 / z from the third on, highest
 # first: Bernoulli numbers. With TRIGAMMA_SHIFT added to z the first term left out is below 1e-16.
@@ -53,6 +54,24 @@ def _erfc(x: Any) -> Any:
     size = absolute(x)
     tail = _erfc_positive(size)
     return where(size < 0.5, 1 - _erf_near(x), where(x < 0, 2 - tail, tail))
+
+
+def _normal_pdf(x: Any) -> Any:
+    size = minimum(absolute(x), special.NORMAL_LARGEST)
+    high = floor(16 * size) / 16
+    square = exp(-0.5 * (high * high)) * exp(-0.5 * ((size - high) * (size + high)))
+    return NORMAL_PEAK * square
+
+
+def _normal_cdf(x: Any) -> Any:
+    """As erfc(-x / sqrt(2)) / 2, with a density in which that quotient is not rounded."""
+    size = minimum(absolute(x), special.NORMAL_LARGEST)
+    scaled = size * math.sqrt(0.5)
+    t = (scaled - special.ERFC_SCALE) / (scaled + special.ERFC_SCALE)
+    ratio = polynomial(special.ERFC_SCALED, t) / (1 + 2 * scaled)
+    tail = _normal_pdf(x) * (ratio * (0.5 / NORMAL_PEAK))
+    near = 0.5 + 0.5 * _erf_near(x * math.sqrt(0.5))
+    return where(scaled < 0.5, near, where(x < 0, tail, 1 - tail))
 
 
 def _erfinv(x: Any) -> Any:
@@ -92,6 +111,23 @@ erfinv: Scalar = scalar(
     expand=_erfinv,
     domain=((-0.9, 0.9),),
     flops=60,
+)
+
+normal_cdf: Scalar = scalar(
+    "normal_cdf",
+    rounded(special.normal_cdf, widen=False),
+    grad=lambda g, x, out: g * normal_pdf(x),
+    expand=_normal_cdf,
+    domain=REAL,
+    flops=40,
+)
+normal_pdf: Scalar = scalar(
+    "normal_pdf",
+    rounded(special.normal_pdf, widen=False),
+    grad=lambda g, x, out: -g * (x * out),
+    expand=_normal_pdf,
+    domain=REAL,
+    flops=25,
 )
 
 # ---------------------------------------------------------------------------------- gamma functions

@@ -341,6 +341,27 @@ def test_a_prefetch_may_lie_outside() -> None:
     np.testing.assert_array_equal(interpret(kernel, [array])[0], array)
 
 
+@pytest.mark.parametrize("offset", [0, 4])
+def test_stores_past_the_caches_wherever_the_output_lies(offset: int) -> None:
+    x, y = Buffer("x", dtypes.f32, (64,)), Buffer("y", dtypes.f32, (64,))
+    nest = NestBuilder()
+    with nest.loop("i", 4) as i:
+        place = (Ramp(i * 16, 1, 16),)
+        nest.store(y, place, Load(x, place) * Load(x, place), hint="stream")
+    text = emit_kernel(nest.kernel("squares", [x], [y]), linkage="")
+    assert text.count("!nontemporal") == text.count("fence seq_cst") == 1
+    numbers = kernels.numbers(64)
+    memory = np.full(64 + 32, np.nan, np.float32)
+    start = -memory.ctypes.data % 64 // 4 + offset
+    result = memory[start : start + 64]
+    engine = Engine(text)
+    arguments = (ctypes.c_void_p(a.ctypes.data) for a in (numbers, result))
+    ctypes.CFUNCTYPE(None)(engine.address("squares"))(*arguments)
+    np.testing.assert_array_equal(result, numbers * numbers)
+    assert np.isnan(memory[:start]).all()
+    assert np.isnan(memory[start + 64 :]).all()
+
+
 def test_a_register_buffer_must_fit() -> None:
     y = Buffer("y", dtypes.f32, (1,))
     nest = NestBuilder()

@@ -18,6 +18,7 @@ REFERENCE = {
 }
 NAMES = sorted(special.__all__)
 F64_ULP = {"erf": 2, "erfc": 4, "erfinv": 4, "sigmoid": 3, "softplus": 3}
+F64_ULP |= {"normal_cdf": 4, "normal_pdf": 3}
 INF, NAN = np.inf, np.nan
 
 

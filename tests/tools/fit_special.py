@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import textwrap
@@ -167,6 +168,10 @@ def exact(name: str, x: float) -> mp.mpf:
             return mp.psi(0, point)
         case "sigmoid":
             return 1 / (1 + mp.exp(-point))
+        case "normal_cdf":
+            return mp.erfc(-point / mp.sqrt(2)) / 2
+        case "normal_pdf":
+            return mp.npdf(point)
         case "softplus":
             return mp.log1p(mp.exp(point))
         case _:
@@ -205,6 +210,8 @@ def random_points(name: str, count: int, rng: random.Random) -> list[float]:
             lambda: 10 ** rng.uniform(-12, 12),
             lambda: rng.uniform(-30, 0),
         ],
+        "normal_cdf": [lambda: rng.uniform(-37.5, 8), lambda: rng.uniform(-4, 4)],
+        "normal_pdf": [lambda: rng.uniform(-37.5, 37.5), lambda: rng.uniform(-4, 4)],
         "sigmoid": [lambda: rng.uniform(-700, 40), lambda: rng.uniform(-4, 4)],
         "softplus": [lambda: rng.uniform(-700, 40), lambda: rng.uniform(-4, 4)],
     }
@@ -219,6 +226,8 @@ def edge_points(name: str) -> list[float]:
         "erfinv": [float(mp.sqrt(-mp.expm1(-w))) for w in (5, 6, 16)] + [1e-300, 0.5],
         "lgamma": [0.5, 1.0, 1.5, 2.0, 2.5, 6.5, 7.5, -0.5, -2.5, 1e-300, 1e300, 171.6],
         "digamma": [1e-300, 0.5, 1.0, 1.4616321449683622, 7.0, 8.0, -0.5, -2.5, 1e300],
+        "normal_cdf": [-37.5, -14.0, -5.3, -math.sqrt(0.5), 1e-20, math.sqrt(0.5), 8.0],
+        "normal_pdf": [-37.5, -14.0, 1e-20, 1.0],
         "sigmoid": [-708.0, -87.0, -1e-20, 0.0, 20.0],
         "softplus": [-708.0, -87.0, 0.0, 20.0, 800.0],
     }
