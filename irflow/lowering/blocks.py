@@ -6,11 +6,13 @@ the `Target`. Sums are in the order of the reduced axis whatever is chosen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.lowering.schedule import Tile, register_tile
+from irflow.lowering.schedule import CACHE_BYTES, Tile, register_tile
 from irflow.lowering.target import Target
 
 
@@ -49,8 +51,16 @@ UNROLLED = 4
 """Steps along the reduced axis in one round of its loop."""
 SHORT_SUM = 256
 """Up to so many steps, half as many in a round are enough."""
-CHUNKS = 8
-"""Into so many chunks of columns, or of rows, a product is cut for threads."""
+CHUNKS = 16
+"""Into so many chunks of columns, or of rows, a product is cut for threads at most."""
+ENOUGH_CHUNKS = 8
+"""With fewer chunks of columns, rows are cut, too."""
+PANELS_PER_COPY = 4
+"""With fewer tiles side by side in a chunk, a copy of the left operand for it takes too long."""
+FEW_CHUNKS = 4
+"""Chunks that fill a cache come in multiples of this number, so that threads share them evenly."""
+CHUNK_CYCLES = 2000
+"""The least of a chunk: handing it to a thread costs a tenth of it."""
 NARROW_BYTES = 128
 """Less of a row of the right operand at a time is not fetched ahead."""
 STREAMED_ROWS = 2
@@ -70,7 +80,7 @@ class Blocks:
     Attributes:
         tile: what is held in registers.
         panels: tiles side by side in a chunk of columns.
-        stack: tiles one below the other in a chunk of rows.
+        stack: tiles one below the other in a chunk of rows; None if all are one chunk.
         inner: reduced elements of a pass.
         packs_left, packs_right: whether the chunk of an operand is copied, in the order in which
             tiles read it.
@@ -80,8 +90,8 @@ class Blocks:
 
     tile: Tile
     panels: int
-    stack: int
-    inner: Size
+    stack: int | None
+    inner: int
     packs_left: bool
     packs_right: bool
     unrolled: int
@@ -157,21 +167,22 @@ class Product:
         tile = Tile(max(self.rows, 1), min(STREAMED_VECTORS, self._vectors), self._lanes)
         panels = -(-self.columns // tile.width)
         chunk = max(-(-panels // CHUNKS), -(-STREAMED_COLUMNS // tile.width))
-        length = min(self.inner, STREAMED_STEPS) if isinstance(self.inner, int) else self.inner
-        return Blocks(tile, chunk, 1, length, False, False, STREAMED_STEPS, False)
+        length = min(self._depth, STREAMED_STEPS)
+        return Blocks(tile, chunk, None, length, False, False, STREAMED_STEPS, False)
 
     def _tiled(self) -> Blocks:
         depth = min(self._depth, self._longest)
         tile = register_tile(self.target, self.dtype, self.rows, self._vectors, depth)
         panels, length = -(-self.columns // tile.width), self._pass_length(tile)
-        packs_left = panels > 1 and self._packs_left(tile)
+        packs_left, packs_right = panels > 1 and self._packs_left(tile), self._packs_right(tile)
+        wide = self._panels(tile, panels, packs_left)
         return Blocks(
             tile,
-            self._panels(panels, packs_left),
-            self._stack(tile, panels, length, packs_left),
+            wide,
+            self._stack(tile, panels, wide, packs_left, packs_right),
             length,
             packs_left,
-            self._packs_right(tile),
+            packs_right,
             UNROLLED if self._depth > SHORT_SUM else UNROLLED // 2,
             isinstance(self.rows, int) and self._exceeds(self.rows, self.columns, 1),
         )
@@ -205,39 +216,56 @@ class Product:
         is_large = self._exceeds(self._depth, self.columns, 1)
         return is_large and self.right.has_far_steps(self.target, self.dtype)
 
-    def _pass_length(self, tile: Tile) -> Size:
+    def _pass_length(self, tile: Tile) -> int:
         """Passes of equal length, so that the columns of a tile fill a quarter of a cache."""
-        if not isinstance(self.inner, int) or self.inner <= self._longest:
+        if not isinstance(self.inner, int):
+            return self._longest
+        if self.inner <= self._longest:
             return self.inner
         fitting = self.target.l2_bytes // 4 // (tile.width * self.dtype.itemsize)
         fitting = min(fitting, self._longest // 2)
         passes = -(-self.inner // max(fitting, UNROLLED))
         return _rounded_up(-(-self.inner // passes), UNROLLED)
 
-    def _panels(self, panels: int, packs_left: bool) -> int:
-        """Chunks of columns for threads; as few as can be where each costs a copy."""
-        if self._is_tall() or (packs_left and panels < CHUNKS):
-            return panels
-        return -(-panels // (2 if packs_left else CHUNKS))
+    # ------------------------------------------------------------------------------------ chunks
 
-    def _stack(self, tile: Tile, panels: int, length: Size, packs_left: bool) -> int:
-        """Chunks of rows that fill half of a cache, or that serve threads."""
+    def _panels(self, tile: Tile, panels: int, packs_left: bool) -> int:
+        """Tiles side by side in a chunk."""
+        if packs_left and panels >= 2 * PANELS_PER_COPY and not self._is_tall():
+            return -(-panels // 2)
+        if packs_left or self._is_tall():
+            return panels
         if not isinstance(self.rows, int):
-            return 1
-        tiles = max(-(-self.rows // tile.rows), 1)
-        if isinstance(length, int) and (packs_left or self._is_tall()):
-            row_bytes = max(length, 1) * tile.rows * self.dtype.itemsize
+            return -(-panels // CHUNKS)
+        return self._chunk(panels, self.rows, tile.width, CHUNKS)
+
+    def _stack(
+        self, tile: Tile, panels: int, wide: int, packs_left: bool, packs_right: bool
+    ) -> int | None:
+        """Tiles one below the other in a chunk, with some of all panels side by side."""
+        tiles = max(-(-self.rows // tile.rows), 1) if isinstance(self.rows, int) else None
+        if tiles is not None and (packs_left or self._is_tall()):
+            row_bytes = max(self._pass_length(tile), 1) * tile.rows * self.dtype.itemsize
             most = max(self.target.l2_bytes // 2 // row_bytes, 1)
-            return -(-tiles // -(-tiles // most))
-        return tiles if panels > 1 else -(-tiles // CHUNKS)
+            return -(-tiles // _rounded_up(-(-tiles // most), FEW_CHUNKS))
+        chunks = -(-panels // wide)
+        if packs_right or chunks >= ENOUGH_CHUNKS:
+            return None
+        return self._chunk(tiles, tile.rows, wide * tile.width, -(-CHUNKS // chunks))
+
+    def _chunk(self, pieces: int | None, rows: int, columns: int, most: int) -> int:
+        """How many pieces of so many rows and columns make one of at most so many chunks."""
+        step = max(rows * columns / (2 * self._lanes), columns * self.dtype.itemsize / CACHE_BYTES)
+        least = max(math.ceil(CHUNK_CYCLES / (step * max(self._depth, 1))), 1)
+        return least if pieces is None else max(min(least, pieces), -(-pieces // most))
 
 
 def _rounded_up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-def pass_count(inner: Size, length: Size) -> int:
-    """How many passes of some length there are; one over symbolic and empty axes."""
-    if not isinstance(inner, int) or not isinstance(length, int):
+def pass_count(inner: Size, length: Size) -> Size:
+    """How many passes of some length there are; one over empty axes."""
+    if inner == length or length == 0:
         return 1
-    return -(-inner // max(length, 1)) if inner else 1
+    return dims.maximum(dims.ceil_div(inner, length), 1)

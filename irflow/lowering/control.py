@@ -1,18 +1,21 @@
 """Branches and loops as steps: their regions are lowered into the same program.
 
-The carry of a loop has one buffer a value, which the body reads and which is overwritten at the end
-of each step: that of the operand where nobody else needs it, and row by row where the body replaces
-rows. A slice of a sequence, and the outputs of one step, are no copies but *views*: buffers that
-lie in another one, further on with every step.
+The carry of a loop has one buffer a value, which the body reads and overwrites: that of the operand
+where nobody else needs it. It is written where the next value is computed if nobody reads the old
+one after that, row by row where the body replaces rows, else by a copy at the end of the body. A
+slice of a sequence, and the outputs of one step, are no copies but *views*: buffers that lie in
+another one, further on with every step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
+from irflow.lowering.carries import carry_on
 from irflow.lowering.program import (
     CopyStep,
     LoopStep,
@@ -67,12 +70,13 @@ def _switch(builder: ProgramBuilder, node: Node) -> None:
     branches = []
     for region in node.regions:
         graph = builder.closed(fitted("switch", region, [value.type for value in operands]))
+        mark = len(builder.buffers)
         with builder.inside() as steps:
             values = _lower(builder, graph, [builder.number(value) for value in operands])
-            _copy(builder, values, results)
+            carry_on(builder, values, results, mark)
         branches.append(tuple(steps))
-    step = SwitchStep(builder.number(index), tuple(branches), tuple(results))
-    builder.steps.append(step)
+    number, place = builder.number(index), len(builder.steps)
+    builder.steps.append(SwitchStep(number, tuple(branches), tuple(results), place))
 
 
 def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
@@ -102,12 +106,13 @@ def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
             else:
                 view = builder.add(place)
                 views.append((view, stack))
-                builder.steps.append(CopyStep(number, view))
-        _copy(builder, values[: op.carries], carry)
+                # What is not made in the body is there from its beginning on.
+                where = len(steps) if number >= mark else 0
+                steps.insert(where, CopyStep(number, view))
+        carry_on(builder, values[: op.carries], carry, mark)
     outputs = (*carry, *stacks)
-    builder.steps.append(
-        LoopStep(start, tuple(steps), outputs, op.length, op.reverse, tuple(views))
-    )
+    loop = LoopStep(start, tuple(steps), outputs, op.length, op.reverse, tuple(views))
+    builder.steps.append(replace(loop, place=len(builder.steps)))
 
 
 def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
@@ -117,9 +122,10 @@ def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
     fixed = [builder.number(value) for value in node.inputs[: op.constants]]
     with builder.inside() as condition:
         (truth,) = _lower(builder, test, [*fixed, *carry])
+    mark = len(builder.buffers)
     with builder.inside() as steps:
         values = _lower_body(builder, body, [*fixed, *carry], op.constants, len(carry))
-        _copy(builder, values, carry)
+        carry_on(builder, values, carry, mark)
     builder.steps.append(
         LoopStep(
             start,
@@ -128,6 +134,7 @@ def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
             op.max_steps,
             condition=tuple(condition),
             test=truth,
+            place=len(builder.steps),
         )
     )
 
@@ -215,17 +222,3 @@ def _held(builder: ProgramBuilder, value: Value, targets: set[int]) -> int:
     held = builder.add(Storage("temporary", value.type))
     builder.steps.append(CopyStep(number, held))
     return held
-
-
-def _copy(builder: ProgramBuilder, sources: Sequence[int], targets: Sequence[int]) -> None:
-    """Copy all at once: what is overwritten before it is read goes through memory of its own."""
-    pairs = [(s, t) for s, t in zip(sources, targets, strict=True) if s != t]
-    written = {target for _, target in pairs}
-    ready: list[tuple[int, int]] = []
-    for source, target in pairs:
-        if source in written:
-            held = builder.add(Storage("temporary", builder.buffers[target].type))
-            builder.steps.append(CopyStep(source, held))
-            source = held
-        ready.append((source, target))
-    builder.steps += [CopyStep(source, target) for source, target in ready]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from irflow import dims
 from irflow.dims import Size
 from irflow.loops import Expr, integer
 from irflow.lowering.nest import NestContext
@@ -35,43 +36,44 @@ class Cut:
     Attributes:
         size: of the axis.
         length: of a piece.
-        most: how many pieces a chunk has; an axis of symbolic size is one chunk.
+        most: how many pieces a chunk has; None if all are one chunk.
     """
 
     size: Size
     length: int
-    most: int
+    most: int | None
 
     @property
-    def chunks(self) -> int:
+    def chunks(self) -> Size:
         """How many chunks there are."""
-        return -(-self._total // self.most) if isinstance(self.size, int) else 1
-
-    @property
-    def _total(self) -> int:
-        assert isinstance(self.size, int)
-        return -(-self.size // self.length)
+        total = dims.ceil_div(self.size, self.length)
+        return 1 if self.most is None else dims.ceil_div(total, self.most)
 
     def pieces(self, context: NestContext, chunk: Expr, name: str) -> Iterator[Piece]:
         """The pieces of a chunk, in a loop, then what is left over."""
         whole, rest = self.size // self.length, self.size % self.length
         if whole != 0:
-            first = chunk * self.most if self.chunks > 1 else ZERO
+            first = ZERO if self.most is None or self.chunks == 1 else chunk * self.most
             with context.one_loop(self._count(context, whole, first), name=name) as i:
                 yield Piece(context.index((first + i) * self.length), self.length, i)
-        if not isinstance(rest, int):
-            start, last = index_of(whole) * self.length, index_of(self.size) - 1
-            with context.one_loop(-(-self.size // self.length) - whole, name=name):
-                yield Piece(context.index(start), self.length, last=context.index(last))
-        elif rest:
-            assert isinstance(whole, int)
-            number = whole % self.most if self.chunks > 1 else whole
-            with context.where(equal(chunk, integer(self.chunks - 1))):
-                yield Piece(integer(whole * self.length), rest, integer(number))
+        if rest == 0:
+            return
+        start, number = index_of(whole) * self.length, index_of(self._last(whole))
+        with context.where(equal(chunk, index_of(self.chunks - 1))):
+            if isinstance(rest, int):
+                yield Piece(context.index(start), rest, number)
+                return
+            last = context.index(index_of(self.size) - 1)
+            with context.one_loop(dims.ceil_div(self.size, self.length) - whole, name=name):
+                yield Piece(context.index(start), self.length, number, last)
+
+    def _last(self, whole: Size) -> Size:
+        """The number in its chunk of what is left over."""
+        return whole if self.most is None else whole % self.most
 
     def span(self, context: NestContext, chunk: Expr) -> tuple[Expr, Extent]:
         """Where a chunk starts and how long it is."""
-        if self.chunks == 1:
+        if self.most is None or self.chunks == 1:
             return ZERO, self.size
         whole = self.most * self.length
         start = context.index(chunk * whole)
@@ -81,8 +83,8 @@ class Cut:
 
     def _count(self, context: NestContext, whole: Size, first: Expr) -> Extent:
         """How many whole pieces a chunk has that starts with piece `first`."""
-        if not isinstance(whole, int) or self.chunks == 1:
+        if self.most is None or self.chunks == 1:
             return whole
         if self.chunks * self.most == whole:
             return self.most
-        return context.let(minimum(integer(self.most), integer(whole) - first))
+        return context.let(minimum(integer(self.most), index_of(whole) - first))

@@ -25,6 +25,7 @@ from irflow.loops.bounds import Interval
 from irflow.loops.simplify import simplify_expr
 from irflow.loops.walk import loads, subexpressions, substitute
 from irflow.lowering import schedule
+from irflow.lowering.combine import combined
 from irflow.lowering.scopes import ScopedBuilder
 from irflow.lowering.strides import Access, accesses
 from irflow.lowering.target import GENERIC, Target
@@ -327,7 +328,7 @@ class ElementContext:
                 for lane, chosen in self.lanes_of(width, lanes):
                     value = reduction.body([*index, start + lane])
                     before = Load(cells, (lane,))
-                    after = row(before, value)
+                    after = combined(row, before, value)
                     after = after if chosen is None else Select(chosen, after, before)
                     builder.store(cells, (lane,), after)
         return self.combine_lanes(reduction, cells, (), lanes)
@@ -370,7 +371,8 @@ class ElementContext:
             lanes //= 2
             with self.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
                 pair = [Load(cells, (*prefix, part)) for part in (lane, lane + lanes)]
-                self.builder.store(cells, (*prefix, lane), reduction.row(*pair))
+                total = combined(reduction.row, *pair)
+                self.builder.store(cells, (*prefix, lane), total)
         return self.builder.let(Load(cells, (*prefix, ZERO)), "total")
 
     # -------------------------------------------------------------------------- looking into an op

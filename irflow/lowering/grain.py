@@ -21,6 +21,9 @@ from irflow.loops.nodes import While
 CHUNK = 20_000
 """The least work of a chunk, in units of about 0.3 ns: calling a worker costs a tenth of it."""
 
+MOST_CHUNKS = 128
+"""Chunks of a loop of known length: enough for threads to end together."""
+
 ACCESS = 2
 """The work of a load or store, in the same units; an operation on one register is 1."""
 
@@ -34,7 +37,10 @@ def iterations_per_chunk(loop: For) -> int:
     It depends on the code alone. Iterations are independent of each other, so the results do not
     depend on how they are cut.
     """
-    return -(-CHUNK // max(1, work(loop.body)))
+    least = -(-CHUNK // max(1, work(loop.body)))
+    if isinstance(loop.extent, Const):
+        return max(least, -(-int(loop.extent.value) // MOST_CHUNKS))
+    return least
 
 
 def has_chunks(loop: For) -> bool:

@@ -20,6 +20,7 @@ from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.partial import partial_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
+from irflow.lowering.quarters import is_by_quarters, quarter_nest
 from irflow.lowering.rows import is_by_rows, row_nest
 from irflow.lowering.target import GENERIC, Target
 from irflow.ops import Constant
@@ -151,7 +152,7 @@ class ProgramBuilder:
         elif node.lowering in (Lowering.HOST, Lowering.REGION):
             inputs = tuple(self.number(value) for value in node.inputs)
             outputs = tuple(self.fresh(value) for value in node.outputs)
-            self.steps.append(HostStep(node, inputs, outputs))
+            self.steps.append(HostStep(node, inputs, outputs, len(self.steps)))
         else:
             group = Group.of_node(node, node.op.name)
             self.group(group, group.inputs, node.outputs)
@@ -188,7 +189,8 @@ class ProgramBuilder:
             for content, buffer_type in zip(built.constants, _types(built), strict=True)
         ]
         outputs = tuple(self.fresh(value) for value in results)
-        self.steps.append(KernelStep(self.shared(built.kernel), tuple(read), outputs))
+        kernel = self.shared(built.kernel)
+        self.steps.append(KernelStep(kernel, tuple(read), outputs, len(self.steps)))
 
     def shared(self, kernel: Kernel) -> Kernel:
         """An equal kernel that is there already, or this one under a name of its own."""
@@ -211,6 +213,8 @@ def build(group: Group, target: Target) -> Built:
             or contraction_nest(group, target)
             or element_nest(group, target)
         )
+    if is_by_quarters(group):
+        return quarter_nest(group, target)
     return element_nest(group, target)
 
 

@@ -17,6 +17,7 @@ from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
 from irflow.lowering.schedule import loop_axes
 from irflow.lowering.scopes import ScopedBuilder
+from irflow.lowering.streaming import stream_outputs
 from irflow.lowering.target import Target
 from irflow.lowering.values import Extent, Index, narrowed, widened
 from irflow.lowering.vectorize import vectorize
@@ -53,11 +54,17 @@ class NestContext(ElementContext):
         for type in group.types:
             self.note_sizes(*type.shape)
 
-    def finish(self) -> Built:
-        """The kernel, with its schedule carried out."""
+    def finish(self, streams: bool = False) -> Built:
+        """The kernel, with its schedule carried out.
+
+        Args:
+            streams: whether it writes each output once, in order, so that stores may go past the
+                caches.
+        """
         inputs = (*self.inputs, *self.constants.values())
         kernel = self.builder.kernel(self.group.name, inputs, self.outputs)
         kernel = simplify(vectorize(kernel, self.target, self._shared))
+        kernel = stream_outputs(kernel, self.target) if streams else kernel
         return Built(kernel, tuple(self.constants))
 
     # --------------------------------------------------------------------------- for `Op.nest`
@@ -137,7 +144,7 @@ def element_nest(group: Group, target: Target) -> Built:
     context = NestContext(group, target, is_flat=group.is_flat())
     with context.output_loops(context.outputs[0].shape) as index:
         context.store_outputs(index)
-    return context.finish()
+    return context.finish(streams=True)
 
 
 def own_nest(group: Group, target: Target) -> Built:

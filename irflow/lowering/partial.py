@@ -10,7 +10,8 @@ at the call only: the bits depend neither on the number of threads nor on when t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from irflow import dims
@@ -24,7 +25,7 @@ from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.schedule import Tile
 from irflow.lowering.target import Target
-from irflow.lowering.tile import AnySum, Pass, Spot, TileWriter
+from irflow.lowering.tile import AnySum, Pass, Spot, TileWriter, accumulated
 from irflow.lowering.values import ZERO, Index, Reduction, index_of, minimum
 
 
@@ -141,6 +142,8 @@ class _Writer:
             part = self.chunks.part(chunk)
             if tile is None:
                 self.whole(chunk, part)
+            elif schedule.sweeps(self.shape[-1], tile):
+                self.sweep(chunk, part)
             else:
                 self.columns(chunk, part, tile)
         with self.context.output_loops(self.shape) as index:
@@ -164,6 +167,30 @@ class _Writer:
             for summand, partial in zip(sums, self.partial, strict=True):
                 cells = writer.sum(spot, summand, part)
                 self.keep(writer, spot, chunk, cells, partial)
+
+    def sweep(self, chunk: Expr, part: Pass) -> None:
+        """Chunks of reductions down long rows: each row is added to the sums of all columns.
+
+        So memory is read in order, once for all reductions; the sums stay in the nearest cache.
+        """
+        with self.column() as index:
+            for anchor, partial in zip(self.anchors, self.partial, strict=True):
+                identity = self.reduction(anchor, index).identity
+                self.context.builder.store(partial, (chunk, *index), identity)
+        zeros = [ZERO] * len(self.shape)
+        extents = self.chunks.of(self.reduction(self.anchors[0], zeros), part).extents
+        with self.context.loops(extents, name="k") as place, self.column() as index:
+            for anchor, partial in zip(self.anchors, self.partial, strict=True):
+                found = self.chunks.of(self.reduction(anchor, index), part)
+                before = self.context.builder.let(Load(partial, (chunk, *index)), "sum")
+                after = accumulated(found, before, found.body(place))
+                self.context.builder.store(partial, (chunk, *index), after)
+
+    @contextmanager
+    def column(self) -> Iterator[Index]:
+        """A loop over all columns, in vectors."""
+        with self.context.one_loop(self.shape[-1], LoopKind.VECTOR, "l") as column:
+            yield [*[ZERO] * (len(self.shape) - 1), column]
 
     def keep(
         self, writer: TileWriter, spot: Spot, chunk: Expr, cells: Buffer, partial: Buffer

@@ -2,23 +2,27 @@
 
 for batch, chunk of columns                         parallel
   for pass along the reduced axis
-    copy the chunk of the right operand             where that pays
+    copy the chunk of the right operand
     for chunk of rows                               parallel
       copy the chunk of the left operand            where that pays
       for each tile's columns, for each tile's rows
         tile
+
+Where no copy of the right operand pays, the chunks of columns and rows are one parallel loop, and
+each goes through all passes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 from irflow.dims import Size
 from irflow.dtypes import DType, compute_dtype, i64
 from irflow.ir.graph import Node, Value
-from irflow.loops import Expr, Load, LoopKind, integer
+from irflow.loops import Expr, Load, LoopKind
 from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
@@ -86,38 +90,71 @@ class _Product:
         """All loops, with the tiles inside."""
         context, blocks = self.context, self.blocks
         passes = pass_count(self.inner, blocks.inner)
-        tiles = TileWriter(context, [self], blocks.tile, passes > 1, blocks.prefetches)
+        tiles = TileWriter(context, [self], blocks.tile, passes != 1, blocks.prefetches)
         with context.loops(self.outer, LoopKind.PARALLEL, "b") as batch:
             self.batch = batch
-            with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as chunk:
-                self._allocate_right()
+            if blocks.packs_right:
+                self._write_columns(tiles, passes)
+                return
+            with self._both_chunks() as (column_chunk, row_chunk):
+                self._allocate_left()
                 with context.one_loop(passes, name="p") as number:
-                    self._chunk(tiles, chunk, self._pass(number, passes))
+                    self._chunk(tiles, column_chunk, row_chunk, self._pass(number, passes))
 
-    def _pass(self, number: Expr, passes: int) -> Pass:
+    def _write_columns(self, tiles: TileWriter, passes: Size) -> None:
+        """Chunks of columns, each with a copy of the right operand for all chunks of its rows."""
+        context = self.context
+        with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as chunk:
+            right = self._allocate_right()
+            with context.one_loop(passes, name="p") as number:
+                part = self._pass(number, passes)
+                for columns in self.columns.pieces(context, chunk, "j"):
+                    right.fill(self._spot(Piece(), columns), part)
+                with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
+                    self._allocate_left()
+                    self._chunk(tiles, chunk, row_chunk, part)
+
+    @contextmanager
+    def _both_chunks(self) -> Iterator[tuple[Expr, Expr]]:
+        """One loop over the chunks of columns and, for each of them, those of rows.
+
+        The other way round if rows are symbolic: then, too, the division is by a constant.
+        """
+        context, columns, rows = self.context, self.columns.chunks, self.rows.chunks
+        with context.one_loop(columns * rows, LoopKind.PARALLEL, "n") as chunk:
+            if rows == 1 or columns == 1:
+                yield (chunk, ZERO) if rows == 1 else (ZERO, chunk)
+            elif isinstance(rows, int):
+                yield context.index(chunk // rows), context.index(chunk % rows)
+            else:
+                yield (
+                    context.index(chunk % index_of(columns)),
+                    context.index(chunk // index_of(columns)),
+                )
+
+    def _pass(self, number: Expr, passes: Size) -> Pass:
         inner, length = self.inner, self.blocks.inner
         if passes == 1:
             return Pass(ZERO, inner)
-        assert isinstance(inner, int)
-        assert isinstance(length, int)
         start, extent = self.context.index(number * length), index_of(length)
-        if inner % length:
-            extent = self.builder.let(minimum(extent, integer(inner) - start), "length")
+        if inner % length != 0:
+            extent = self.builder.let(minimum(extent, index_of(inner) - start), "length")
         is_first = equal(number, ZERO)
-        return Pass(start, extent, is_first, equal(number, integer(passes - 1)))
+        return Pass(start, extent, is_first, equal(number, index_of(passes - 1)))
 
-    def _allocate_right(self) -> None:
+    def _allocate_right(self) -> RightPack:
         """Room for the copy of a chunk of columns, which all its rows read."""
         blocks = self.blocks
-        if blocks.packs_right:
-            shape = blocks.panels, blocks.inner, blocks.tile.width
-            at, turned = partial(self._at, 1), not self.factors[1].runs_outer
-            self.right = RightPack.make(self.context, at, self.dtype, shape, turned)
+        shape = blocks.panels, blocks.inner, blocks.tile.width
+        at, turned = partial(self._at, 1), not self.factors[1].runs_outer
+        self.right = RightPack.make(self.context, at, self.dtype, shape, turned)
+        return self.right
 
     def _allocate_left(self) -> None:
         """Room for the copy of a chunk of rows; other chunks, on other threads, have their own."""
         blocks, left = self.blocks, self.factors[0]
         if blocks.packs_left:
+            assert blocks.stack is not None
             sizes = blocks.stack * blocks.tile.rows, blocks.inner
             at, turned = partial(self._at, 0), left.runs_outer and not left.runs_inner
             self.left = LeftPack.make(self.context, at, self.dtype, sizes, turned)
@@ -126,18 +163,12 @@ class _Product:
         """An element of an operand."""
         return self.context.at(self.anchor.inputs[position], (*self.batch, row, column))
 
-    def _chunk(self, tiles: TileWriter, chunk: Expr, part: Pass) -> None:
-        """All rows of a chunk of columns."""
-        context = self.context
-        if self.right is not None:
-            for columns in self.columns.pieces(context, chunk, "j"):
-                self.right.fill(self._spot(Piece(), columns), part)
-        with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
-            self._allocate_left()
-            if self.left is not None:
-                self.left.fill(*self.rows.span(context, row_chunk), part)
-            for spot in self._spots(row_chunk, chunk):
-                tiles.write(spot, part)
+    def _chunk(self, tiles: TileWriter, column_chunk: Expr, row_chunk: Expr, part: Pass) -> None:
+        """All tiles of a chunk."""
+        if self.left is not None:
+            self.left.fill(*self.rows.span(self.context, row_chunk), part)
+        for spot in self._spots(row_chunk, column_chunk):
+            tiles.write(spot, part)
 
     def _spots(self, row_chunk: Expr, column_chunk: Expr) -> Iterator[Spot]:
         for columns in self.columns.pieces(self.context, column_chunk, "j"):

@@ -44,11 +44,19 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class KernelStep:
-    """Run a kernel on buffers, given by number in the order of its parameters."""
+    """Run a kernel on buffers, given by number in the order of its parameters.
+
+    Attributes:
+        kernel: what runs.
+        inputs: what it reads. What it overwrites it may read, too.
+        outputs: what it writes.
+        place: as of all steps that compute nodes, where it stood as nodes were lowered in order.
+    """
 
     kernel: Kernel
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    place: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{_list(self.outputs)} = kernel @{self.kernel.name}({_list(self.inputs)})"
@@ -61,6 +69,7 @@ class HostStep:
     node: Node
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    place: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{_list(self.outputs)} = host {self.node.op.name}({_list(self.inputs)})"
@@ -123,11 +132,13 @@ class SwitchStep:
         index: the buffer with its number, an i64, which is clipped.
         branches: the lists.
         outputs: the buffers that all of them fill.
+        place: as of a kernel step.
     """
 
     index: int
     branches: tuple[tuple[Step, ...], ...]
     outputs: tuple[int, ...]
+    place: int = field(default=0, compare=False)
 
     @property
     def parts(self) -> tuple[tuple[Step, ...], ...]:
@@ -157,6 +168,7 @@ class LoopStep:
             the latter's first axis.
         condition: steps before each repetition and after the last one.
         test: the buffer with the bool that they compute, whether to go on; None for always.
+        place: as of a kernel step.
     """
 
     start: tuple[Step, ...]
@@ -167,6 +179,7 @@ class LoopStep:
     views: tuple[tuple[int, int], ...] = ()
     condition: tuple[Step, ...] = ()
     test: int | None = None
+    place: int = field(default=0, compare=False)
 
     @property
     def parts(self) -> tuple[tuple[Step, ...], ...]:

@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from irflow import dtypes
+from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
 from irflow.loops import Buffer, Expr, Load, LoopKind, Select, Space
 from irflow.lowering import schedule
+from irflow.lowering.combine import combined
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.target import Target
@@ -45,7 +46,7 @@ def row_nest(group: Group, target: Target) -> Built:
     assert plan is not None
     context = NestContext(group, target)
     _Writer(context, plan).write()
-    return context.finish()
+    return context.finish(streams=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,11 @@ def _is_costly(node: Node) -> bool:
     return isinstance(node.op, Elementwise) and node.op.row.flops > schedule.KEPT_FLOPS
 
 
+def nbytes(buffer: Buffer) -> Size:
+    """The bytes of a buffer."""
+    return dims.product(buffer.shape) * buffer.dtype.itemsize
+
+
 class _Writer:
     """Writes one kernel."""
 
@@ -168,9 +174,33 @@ class _Writer:
     def passes(self, row: Index) -> None:
         """All passes over a row."""
         plan = self.plan
-        for nodes, positions, kept in zip(plan.reductions, plan.outputs, plan.kept, strict=True):
+        parts = zip(plan.reductions, plan.outputs, plan.kept, strict=True)
+        for number, (nodes, positions, kept) in enumerate(parts):
             if nodes or positions:
-                self.one_pass(row, nodes, positions, kept)
+                self.one_pass(row, number, nodes, positions, kept)
+
+    def fetched(self, row: Index) -> list[tuple[Buffer, Index]]:
+        """Rows in memory that are brought nearer while there is more to compute than to load.
+
+        These are the next row of what the first pass goes over, which may lie outside, and those
+        that are going to be written.
+        """
+        following = (*row[:-1], row[-1] + 1)
+        pairs = [(buffer, following) for buffer in self.read_at_first()]
+        target = self.context.target
+        written = [b for b in self.context.outputs if b.shape == self.plan.shape]
+        pairs += [(b, row) for b in written if not schedule.streams(target, nbytes(b))]
+        return [pair for pair in pairs if schedule.fetches(target, nbytes(pair[0]))]
+
+    def read_at_first(self) -> list[Buffer]:
+        """The inputs that the first pass goes over, in whole rows."""
+        plan = self.plan
+        roots = [node.inputs[0] for node in plan.reductions[0]]
+        roots += [self.group.outputs[i] for i in plan.outputs[0]]
+        nodes = whole_tensors(roots, set(self.group.nodes), plan.shape)
+        read = dict.fromkeys([*roots, *(value for node in nodes for value in node.inputs)])
+        buffers = self.context.buffers
+        return [buffers[v] for v in read if v in buffers and v.type.shape == plan.shape]
 
     def store_numbers(self, row: Index) -> None:
         """Outputs with one number a row."""
@@ -185,7 +215,12 @@ class _Writer:
         self.builder.store(buffer, index, element, self.context.mask)
 
     def one_pass(
-        self, row: Index, nodes: Sequence[Node], positions: Sequence[int], kept: Sequence[Value]
+        self,
+        row: Index,
+        number: int,
+        nodes: Sequence[Node],
+        positions: Sequence[int],
+        kept: Sequence[Value],
     ) -> None:
         """One pass over a row, with what becomes of its reductions."""
         found = [self.reduction(node, row) for node in nodes]
@@ -193,8 +228,11 @@ class _Writer:
         cells = [self.accumulator(reduction) for reduction in found]
         known = dict(self.buffers)
         self.buffers |= {value: self.row_buffer(value) for value in kept}
+        fetched = self.fetched(row) if number == 1 else []
         for column, lane in self.columns(self.plan.shape[-1]):
             index = (*row, column)
+            for buffer, lead in fetched:
+                self.builder.let(Load(buffer, (*lead, column), hint="prefetch"), "ahead")
             for value, buffer in known.items():
                 loaded = self.builder.let(Load(buffer, (column,)), "kept")
                 self.context.define(value, index, loaded)
@@ -236,7 +274,7 @@ class _Writer:
             count //= 2
             for place in self.each_chain(count):
                 pair = [Load(cells, (part,)) for part in (place, place + count * self.lanes)]
-                self.builder.store(cells, (place,), reduction.row(*pair))
+                self.builder.store(cells, (place,), combined(reduction.row, *pair))
         return self.context.combine_lanes(reduction, cells, (), self.lanes)
 
     def chains_of(self, nodes: Sequence[Node], positions: Sequence[int]) -> int:
@@ -261,7 +299,8 @@ class _Writer:
     def accumulate(self, reduction: Reduction, cells: Buffer, column: Expr, lane: Expr) -> None:
         """One vector more."""
         before = Load(cells, (lane,))
-        after = reduction.row(before, reduction.body([column]))
+        value = self.builder.let(reduction.body([column]))
+        after = combined(reduction.row, before, value)
         mask = self.context.mask
         after = after if mask is None else Select(mask, after, before)
         self.builder.store(cells, (lane,), after)

@@ -134,6 +134,16 @@ def fits_row(length: Size) -> bool:
     return isinstance(length, int) and length <= LONGEST_KEPT_ROW
 
 
+def fetches(target: Target, nbytes: Size) -> bool:
+    """Whether a tensor is worth being fetched before it is needed; it lies not near enough."""
+    return not isinstance(nbytes, int) or nbytes > target.l2_bytes
+
+
+def streams(target: Target, nbytes: Size) -> bool:
+    """Whether a result is too much for the caches."""
+    return isinstance(nbytes, int) and nbytes >= target.l3_bytes
+
+
 MOST_CHUNKS = 64
 """Chunks into which a reduction is cut."""
 CHUNK_ELEMENTS = 1 << 16
@@ -158,6 +168,11 @@ def chunk_length(extent: Size, inner: Sequence[Size], columns: Size) -> Size | N
     if isinstance(extent, int) and isinstance(length, int) and extent <= length:
         return None
     return length
+
+
+def sweeps(columns: Size, tile: Tile) -> bool:
+    """Whether sums of columns wait in memory, so that rows are read whole; they are many."""
+    return not isinstance(columns, int) or columns > tile.width
 
 
 # ----------------------------------------------------------------------------------- register tiles

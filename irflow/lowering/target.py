@@ -16,6 +16,7 @@ class Target:
         vector_bytes: width of a vector register.
         vector_registers: how many there are.
         l1_bytes, l2_bytes: data caches of one core.
+        l3_bytes: the largest cache, which cores share.
         threads: how many cores the process may use; sums do not depend on it.
     """
 
@@ -24,6 +25,7 @@ class Target:
     vector_registers: int = 16
     l1_bytes: int = 32 << 10
     l2_bytes: int = 512 << 10
+    l3_bytes: int = 32 << 20
     threads: int = 1
 
     def lanes(self, dtype: DType) -> int:

@@ -132,17 +132,24 @@ class RandomBits(Op):
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
         batch = index[: len(index) - len(self.shape)]
-        key, counter = ([load([*batch, integer(i)]) for i in (0, 1)] for load in loads)
         position: Any = integer(0)
         for place, size in zip(index[len(batch) :], self.shape, strict=True):
             position = position * size_expr(size) + place
         position = context.let(position)
         # Code for an empty shape is never run, but may be hoisted: it divides by 1, not by 0.
         blocks = dims.maximum(dims.ceil_div(dims.product(self.shape), WORDS), 1)
-        block = context.let(position % size_expr(blocks))
+        words = self.words(context, position % size_expr(blocks), batch, loads)
+        return _pick(context.let(position // size_expr(blocks)), words)
+
+    def words(
+        self, context: Any, number: Any, batch: Sequence[Any], loads: Sequence[Any]
+    ) -> list[Any]:
+        """The four words of a block, by its number and the index of its key."""
+        key, counter = ([load([*batch, integer(i)]) for i in (0, 1)] for load in loads)
+        block = context.let(number)
         low, high = context.convert(block, dtypes.u32), context.convert(block >> 32, dtypes.u32)
         words = philox([low, high, *counter], key, partial(_row_product, context))
-        return _pick(context.let(position // size_expr(blocks)), [context.let(w) for w in words])
+        return [context.let(word) for word in words]
 
     def with_leading_axis(self, size: Size) -> Op:
         return self

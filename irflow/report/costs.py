@@ -234,21 +234,22 @@ def _matched(
 ) -> Iterator[tuple[Node | None, Step, list[int]]]:
     """Each step with the node it computes and which of its results; None for copies.
 
-    Steps stand in the order of the nodes, and a node's steps fill each of its results once. Only
-    rows are overwritten when all else has been computed.
+    Steps were made in the order of the nodes, and a node's steps fill each of its results once.
+    Only rows are overwritten when all else has been computed.
     """
     known = [node for node in nodes if not _needs_no_step(node)]
     windows = [node for node in known if isinstance(node.op, DynamicUpdateSlice)]
     updates = windows[len(windows) - sum(isinstance(step, UpdateStep) for step in steps) :]
     rest, last = iter([node for node in known if node not in updates]), iter(updates)
+    found: dict[int, tuple[Node | None, list[int]]] = {}
     node: Node | None = None
     left: list[int] = []
-    for step in steps:
+    for place, step in sorted(enumerate(steps), key=_place):
         if isinstance(step, CopyStep):
-            yield None, step, []
+            found[place] = None, []
             continue
         if isinstance(step, UpdateStep):
-            yield next(last, None), step, [0]
+            found[place] = next(last, None), [0]
             continue
         if not left:
             node = next(rest, None)
@@ -259,7 +260,16 @@ def _matched(
             fitting = [i for i in left if node is not None and node.outputs[i].type == type]
             positions += (fitting or left)[:1]
             left = [i for i in left if i not in positions]
+        found[place] = node, positions
+    for place, step in enumerate(steps):
+        node, positions = found[place]
         yield node, step, positions
+
+
+def _place(numbered: tuple[int, Step]) -> int:
+    """Where a step stood as it was made; a copy or an update stands anywhere."""
+    _, step = numbered
+    return 0 if isinstance(step, CopyStep | UpdateStep) else step.place
 
 
 def _needs_no_step(node: Node) -> bool:

@@ -5,6 +5,7 @@ what they refuse, and that nothing leaks.
 import ctypes
 import gc
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -253,7 +254,18 @@ def test_large_results_use_memory_again():
     addresses = {function(x).data.ctypes.data for _ in range(10)}
     assert len(addresses) <= 2
     assert not function(x).data.flags.owndata
-    assert function(x).data.ctypes.data % 64 == 0
+    assert function(x).data.ctypes.data % 4096 == 0
+
+
+def test_large_results_need_no_new_pages():
+    x = np.zeros(1 << 23, np.float32)
+    function = warm(lambda x: (x + 1, x * 2), x)
+    for _ in range(3):
+        function(x)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        function(x)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 100
 
 
 def test_kept_memory_is_bounded(monkeypatch):

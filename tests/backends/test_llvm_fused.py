@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import irflow as irf
 import irflow.numpy as inp
 from irflow import nn
-from irflow_llvm import workers
+from irflow_llvm import backend, workers
 
 pytestmark = pytest.mark.skipif(not workers.is_supported(), reason="no worker pool here")
 
@@ -60,6 +61,26 @@ def test_equal_bits_for_any_number_of_threads(name: str, pool: workers.Pool) -> 
     np.testing.assert_allclose(results[0], expected, rtol=1e-4, atol=2e-4)
     for other in results[1:]:
         np.testing.assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize("name", ["gelu", "softmax", "gradient of layer norm"])
+def test_stores_past_the_caches_give_the_same_bits(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function, x = CASES[name]
+    x = np.ascontiguousarray(x[..., : x.shape[-1] // 64 * 64])
+    results, counts = [], []
+    for nbytes in (1 << 30, 1 << 10):
+        target = replace(backend.host_target(), l3_bytes=nbytes)
+        monkeypatch.setattr(backend, "host_target", lambda target=target: target)
+        compiled = irf.jit(lambda x: function(x), backend="llvm")
+        results.append([np.asarray(compiled(x)) for _ in range(3)])
+        code = compiled.trace(x).lower().compile().listing("asm")
+        counts.append(code.count("vmovnt") + code.count("movntps") + code.count("stnp"))
+    assert counts[0] == 0
+    assert counts[1] > 0
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -104,6 +104,29 @@ def test_a_forked_child_has_workers_of_its_own(pool: workers.Pool, engine: Engin
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def places() -> set[int]:
+    """The processors of all threads that may run on a single one."""
+    found = [os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")]
+    return {processor for own in found if len(own) == 1 for processor in own}
+
+
+def test_a_worker_makes_room_for_the_caller(pool: workers.Pool, engine: Engine) -> None:
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("needs two processors")
+    pool.resize(2)
+    cells = np.zeros(16, np.int64)
+    try:
+        for own in sorted(allowed)[:2] * 2:
+            os.sched_setaffinity(0, {own})
+            start(engine, cells, 16)
+            os.sched_setaffinity(0, allowed)
+            assert places().isdisjoint({own})
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert (cells == 400).all()
+
+
 PROGRAM = """
 import numpy as np
 import irflow as irf

@@ -208,6 +208,43 @@ def test_symbolic_rows_sum_in_the_same_order(rows: int, target: Target) -> None:
     np.testing.assert_array_equal(symbolic[0], static[0])
 
 
+ORDERS: list[tuple[str, Callable[..., Any], tuple[str, str], tuple[str, str]]] = [
+    ("rows", plain, ("m", "K"), ("K", "N")),
+    ("sum", plain, ("M", "k"), ("k", "N")),
+    ("both", plain, ("m", "k"), ("k", "N")),
+    ("left turned", lambda x, y: ops.matmul(transposed(x), y), ("k", "M"), ("k", "N")),
+    ("left turned, rows", lambda x, y: ops.matmul(transposed(x), y), ("K", "m"), ("K", "N")),
+    ("right turned", lambda x, y: ops.matmul(x, transposed(y)), ("m", "K"), ("N", "K")),
+    ("right turned, sum", lambda x, y: ops.matmul(x, transposed(y)), ("M", "k"), ("N", "k")),
+    ("left computed", computed, ("m", "k"), ("k", "N")),
+]
+"""Products by what is symbolic in them, which has a small letter in the shapes of the operands."""
+
+
+@pytest.mark.parametrize(("name", "form", "left", "right"), ORDERS, ids=[row[0] for row in ORDERS])
+@pytest.mark.parametrize("size", [(1, 3, 2), (4, 21, 1), (10, 18, 7), (2, 0, 5)])
+@pytest.mark.parametrize("target", [WIDE, TINY], ids=lambda target: target.name)
+def test_symbolic_products_sum_in_the_same_order(
+    name: str,
+    form: Callable[..., Any],
+    left: tuple[str, str],
+    right: tuple[str, str],
+    size: tuple[int, int, int],
+    target: Target,
+) -> None:
+    sizes = dict(zip("MKN", size, strict=True))
+    shapes = [tuple(sizes[letter.upper()] for letter in pair) for pair in (left, right)]
+    symbolic = [
+        tuple(dims.symbol(letter, 0) if letter.islower() else sizes[letter] for letter in pair)
+        for pair in (left, right)
+    ]
+    inputs = [normal(*shape, seed=seed) for seed, shape in enumerate(shapes)]
+    expected = run(fused(form, *(f32(*shape) for shape in shapes)), inputs, target)
+    found = run(fused(form, *(f32(*shape) for shape in symbolic)), inputs, target)
+    for result, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(result, same)
+
+
 def test_batches() -> None:
     a, b = normal(2, 3, 5, 4), normal(2, 3, 4, 6, seed=1)
     (result,) = run(fused(ops.matmul, f32(2, 3, 5, 4), f32(2, 3, 4, 6)), [a, b], NARROW)

@@ -107,6 +107,21 @@ def test_rows_are_not_cut() -> None:
     assert partials(the_kernel(graph, NARROW)) == []
 
 
+def test_sums_that_wait_in_memory_are_those_of_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def two(x: Handle) -> list[Handle]:
+        return [columns(x * x), columns(find("exp")(x))]
+
+    x = normal(30, 3, 45)
+    graph = fused(two, f32(30, 3, 45))
+    loops = [p for p in statements(the_kernel(graph, NARROW).body) if isinstance(p, For)]
+    swept = run(graph, [x], NARROW)
+    monkeypatch.setattr(schedule, "sweeps", lambda *_: False)
+    others = [p for p in statements(the_kernel(graph, NARROW).body) if isinstance(p, For)]
+    assert len(loops) < len(others)
+    for one, other in zip(swept, run(graph, [x], NARROW), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_many_columns_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "MOST_COLUMNS", 6)
     assert partials(the_kernel(fused(columns, f32(40, 7)), NARROW)) == []

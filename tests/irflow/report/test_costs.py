@@ -139,6 +139,21 @@ def test_the_body_of_a_loop_counts_as_often_as_it_runs() -> None:
     assert {cost.kind for cost in inside if cost.times == 1} == {"copy"}
 
 
+def test_steps_that_wait_for_others_keep_their_nodes() -> None:
+    """The sum is written over the carry, after the product has read it."""
+    text = """graph @g(%w: f32[3], %xs: f32[5, 3]) -> f32[3], f32[5, 3] {
+  %0, %1 = scan<5, constants=0, carries=1> %w, %xs : f32[3], f32[5, 3] {
+    (%carry: f32[3], %x: f32[3]) -> f32[3], f32[3]
+    %0 = elementwise<add> %carry, %x : f32[3]
+    %1 = elementwise<tanh> %carry : f32[3]
+    return %0, %1
+  }
+  return %0, %1
+}"""
+    _, _, first, second = program_costs(lower_graph(parse_graph(text)))
+    assert (first.ops, second.ops) == (("tanh",), ("add",))
+
+
 def test_branches_and_loops_of_unknown_length() -> None:
     graph = parse_graph(
         """graph @g(%i: i64[], %x: f32[3]) -> f32[3], f32[3] {
