@@ -108,6 +108,7 @@ _NAMESPACES = (
     "data",
     "datasets",
     "draw",
+    "keras",
     "losses",
     "nn",
     "numpy",

@@ -154,6 +154,10 @@ class BackendUnavailableError(IrflowError, RuntimeError):
     """A backend that was asked for by name cannot run here."""
 
 
+class MissingPackageError(IrflowError, ImportError):
+    """An optional package that this needs is not installed."""
+
+
 class UnsupportedError(IrflowError, NotImplementedError):
     """A backend lacks an operation, element type or feature that the graph needs."""
 

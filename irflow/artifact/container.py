@@ -12,11 +12,9 @@ compression are checked before a member is read, its checksum before it is parse
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +25,7 @@ import numpy as np
 
 import irflow.ops  # noqa: F401  graph text names operations, which exist once they are imported
 from irflow.artifact.arrays import array_type, decode_arrays, encode_arrays
+from irflow.artifact.files import replacing
 from irflow.artifact.manifest import Manifest, decode_manifest
 from irflow.errors import ArtifactError, IrflowError
 from irflow.ir.attributes import DenseArray
@@ -76,7 +75,7 @@ def save(path: str | os.PathLike[str], container: Container) -> None:
     target = os.path.realpath(path)
     try:
         members = _encode(container)
-        with _replacing(target) as file:
+        with replacing(target) as file:
             _write_zip(file, members)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -186,34 +185,6 @@ def _digest(content: bytes) -> str:
 
 
 # --- File -----------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _replacing(target: str) -> Iterator[IO[bytes]]:
-    """A file beside `target` that takes its place when the block ends without an error."""
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the new name last a power failure, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _write_zip(file: IO[bytes], members: Mapping[str, bytes]) -> None:

@@ -20,6 +20,7 @@ from irflow.errors import ArtifactError, UsageError
 
 CHUNK = 1 << 16
 TIMEOUT = 30.0  # seconds without a byte
+UNLIMITED = sys.maxsize
 NOT_SATISFIABLE = 416
 PARTIAL = 206
 
@@ -51,6 +52,16 @@ class Content:
 
 
 def download(url: str, target: Path, content: Content) -> None:
+    """Fetch `url` into the file `target`, as `retrieve`, if it has the right content.
+
+    Raises:
+        ArtifactError: the server cannot be reached, answers with an error, or sends other content.
+        UsageError: another kind of URL.
+    """
+    retrieve(url, target, lambda part: _check(url, part, content), content.limit)
+
+
+def retrieve(url: str, target: Path, check: Callable[[Path], None], limit: int = UNLIMITED) -> None:
     """Fetch `url` into the file `target`.
 
     What arrives is written beside `target` as `….part` and renamed when it is complete and right,
@@ -61,10 +72,11 @@ def download(url: str, target: Path, content: Content) -> None:
     Args:
         url: `http:` or `https:`.
         target: the file to write; its folder is made where it is absent.
-        content: what it must hold.
+        check: raises ArtifactError where a file has the wrong content.
+        limit: the most bytes to take.
 
     Raises:
-        ArtifactError: the server cannot be reached, answers with an error, or sends other content.
+        ArtifactError: from `check`, or the server cannot be reached or answers with an error.
         UsageError: another kind of URL.
     """
     if urlsplit(url).scheme not in ("http", "https"):
@@ -76,12 +88,12 @@ def download(url: str, target: Path, content: Content) -> None:
             part.unlink()
             return
         is_continued = stream.seek(0, os.SEEK_END) > 0
-        _receive(url, stream, content.limit)
-        if is_continued and not _is_right(url, part, content):
+        _receive(url, stream, limit)
+        if is_continued and not _is_right(part, check):
             stream.truncate(0)  # What was there is of another file: once more from the beginning.
-            _receive(url, stream, content.limit)
+            _receive(url, stream, limit)
         try:
-            _check(url, part, content)
+            check(part)
         except ArtifactError:
             part.unlink()
             raise
@@ -158,9 +170,9 @@ def _ignore(_: int) -> None:
     """Show nothing."""
 
 
-def _is_right(url: str, path: Path, content: Content) -> bool:
+def _is_right(path: Path, check: Callable[[Path], None]) -> bool:
     try:
-        _check(url, path, content)
+        check(path)
     except ArtifactError:
         return False
     return True

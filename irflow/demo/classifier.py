@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import irflow.numpy as inp
-from irflow import losses, nn, random
+from irflow import losses, nn, optim, random
 from irflow.frontend import Tensor, asarray, jit, value_and_grad
-from irflow.optim import Adam, AdamState
+from irflow.optim import Adam
 
 Params = dict[str, Tensor]
 
@@ -21,7 +21,7 @@ class State(NamedTuple):
     """All that changes while training: weights, optimiser slots, random key."""
 
     params: Params
-    slots: AdamState
+    slots: optim.State
     key: Tensor
 
 

@@ -6,10 +6,12 @@ from irflow.losses.classification import (
     binary_focal_cross_entropy,
     categorical_focal_cross_entropy,
     cross_entropy,
+    generalized_cross_entropy,
     kl_divergence,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
+from irflow.losses.overlap import dice, tversky
 from irflow.losses.regression import (
     categorical_hinge,
     cosine_similarity,
@@ -23,6 +25,8 @@ from irflow.losses.regression import (
     poisson,
     squared_hinge,
 )
+from irflow.losses.sequences import ctc
+from irflow.losses.similarity import circle
 
 __all__ = [
     "accuracy",
@@ -30,8 +34,12 @@ __all__ = [
     "binary_focal_cross_entropy",
     "categorical_focal_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "cross_entropy",
+    "ctc",
+    "dice",
+    "generalized_cross_entropy",
     "hinge",
     "huber",
     "kl_divergence",
@@ -44,4 +52,5 @@ __all__ = [
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "squared_hinge",
+    "tversky",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from irflow import dtypes, ops
 from irflow.errors import DTypeError, ShapeError, UsageError
@@ -80,13 +80,21 @@ def cross_entropy(
         reduction: over the rows.
     """
     x, y = _classes_last(inexact(probabilities), as_tensor(labels), axis)
-    logs = row("log", _clipped(x / x.sum(-1, keepdims=True)))
     if y.ndim == x.ndim:
+        logs = _logs(x / x.sum(-1, keepdims=True))
         return reduced(cast(Tensor, -(logs * _smoothed(y, label_smoothing, x)).sum(-1)), reduction)
     _check_labels("cross_entropy", x, y)
     hot = ops.one_hot(y, x.shape[-1], x.dtype)
-    losses = cast(Tensor, -(logs * _smoothed(hot, label_smoothing, x)).sum(-1))
+    if label_smoothing:
+        logs = _logs(x / x.sum(-1, keepdims=True))
+        losses = -(logs * _smoothed(hot, label_smoothing, x)).sum(-1)
+    else:  # one logarithm a row
+        losses = -_logs((x * hot).sum(-1) / x.sum(-1))
     return _of_labels(losses, x, y, ignore_label, reduction)
+
+
+def _logs(probabilities: Any) -> Any:
+    return row("log", _clipped(probabilities))
 
 
 def _classes_last(x: Tensor, y: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -244,6 +252,28 @@ def _power(x: Tensor, exponent: float) -> Tensor:
             result = cast(Tensor, result * x)
         return result
     return cast(Tensor, x**exponent)
+
+
+@public
+def generalized_cross_entropy(
+    probabilities: TensorLike, labels: TensorLike, q: float = 0.5, *, reduction: str = "mean"
+) -> Tensor:
+    """The mean of `(1 - p**q) / q`, `p` being the probability of the label.
+
+    Between the cross-entropy (`q` near 0) and the absolute error (`q` near 1): wrong labels count
+    less. Source: Zhang and Sabuncu, "Generalized cross entropy loss for training deep neural
+    networks with noisy labels", 2018.
+
+    Args:
+        probabilities: `[n, classes]`.
+        labels: `[n]` class numbers; one outside of the classes has the probability 0.
+        q: above 0 and below 1.
+        reduction: over the rows.
+    """
+    x, y = inexact(probabilities), as_tensor(labels)
+    _check_labels("generalized_cross_entropy", x, y)
+    p = (x * ops.one_hot(y, x.shape[-1], x.dtype)).sum(-1)
+    return reduced(cast(Tensor, (1 - row("power", p, q)) / q), reduction)
 
 
 @public

@@ -92,7 +92,7 @@ def cosine_similarity(
 ) -> Tensor:
     """The mean of minus the cosine of the angle between vectors along `axis`: -1 at best."""
     x, t = pair(predictions, targets)
-    product = l2_normalize(x, axis) * l2_normalize(t, axis)
+    product = l2_normalize(x, axis, EPSILON**2) * l2_normalize(t, axis, EPSILON**2)
     return reduced(cast(Tensor, -product.sum(axis)), reduction)
 
 

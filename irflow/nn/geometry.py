@@ -7,7 +7,7 @@ from typing import cast
 
 from irflow import ops
 from irflow.dims import Size
-from irflow.errors import ShapeError, UsageError
+from irflow.errors import UndecidableSizeError, UsageError
 from irflow.frontend.tensor import Tensor
 
 Padding = str | int | Sequence[int | tuple[int, int]]
@@ -68,7 +68,7 @@ def _same(size: Size, window: Size, stride: int, dilation: int) -> tuple[int, in
     elif isinstance(size, int):
         total = max((-(-size // stride) - 1) * stride + extent - size, 0)
     else:
-        raise ShapeError(
+        raise UndecidableSizeError(
             'padding "same" with strides depends on the spatial size, which is symbolic',
             facts=[("size", size), ("stride", stride)],
             hint="give the padding as pairs of numbers",

@@ -2,10 +2,41 @@
 
 state = optimizer.init(params)
 params, state = optimizer.update(grads, state, params)
+
+`irflow.optim.schedules` has learning rates that depend on the step, `irflow.optim.clipping` bounds
+gradients before an update.
 """
 
-from irflow.optim.adam import Adam, AdamState
-from irflow.optim.optimizer import LearningRate, Optimizer
-from irflow.optim.sgd import SGD, SgdState
+from irflow.optim.adadelta import Adadelta
+from irflow.optim.adafactor import Adafactor
+from irflow.optim.adagrad import Adagrad
+from irflow.optim.adam import Adam, AdamW
+from irflow.optim.adamax import Adamax
+from irflow.optim.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from irflow.optim.ftrl import Ftrl
+from irflow.optim.lion import Lion
+from irflow.optim.nadam import Nadam
+from irflow.optim.optimizer import LearningRate, Optimizer, State
+from irflow.optim.rmsprop import RMSprop
+from irflow.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamState", "LearningRate", "Optimizer", "SgdState"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "LearningRate",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "State",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
+    "global_norm",
+]

@@ -1,36 +1,32 @@
-"""Adam (Kingma and Ba, 2015), with weight decay (Loshchilov and Hutter, 2019) on request."""
+"""Adam, with AMSGrad and with weight decay on request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any
 
-from irflow import tree
-from irflow.frontend.tensor import Tensor, apply_row, as_tensor
-from irflow.optim.optimizer import LearningRate, Optimizer, first_step, zeros_like
-from irflow.scalars import find
-from irflow.tree import Tree
-
-
-class AdamState(NamedTuple):
-    """Step count, first and second moments."""
-
-    step: Tensor
-    mean: Tree
-    square: Tree
+from irflow.frontend.tensor import Tensor
+from irflow.nn.activations import row
+from irflow.optim.optimizer import LearningRate, Optimizer, Slots, filled
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """`p -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)`.
 
-    As in Keras: `epsilon` stands beside the uncorrected second moment.
+    `m` and `v` are running means of `g` and `g²`. As in Keras, `epsilon` stands beside the
+    uncorrected second moment.
+
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization", 2015; Reddi et al., "On the
+    convergence of Adam and beyond", 2018 (AMSGrad); Loshchilov and Hutter, "Decoupled weight decay
+    regularization", 2019.
 
     Attributes:
         learning_rate: a number, a tensor or a schedule.
         beta_1, beta_2: decay of the moments.
         epsilon: keeps the quotient finite.
         weight_decay: with a value above 0, `p -= rate * weight_decay * p` first.
+        amsgrad: whether the largest `v` so far stands for `v`.
     """
 
     learning_rate: LearningRate = 0.001
@@ -38,30 +34,28 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-7
     weight_decay: float = 0.0
+    amsgrad: bool = False
 
-    def init(self, params: Tree) -> AdamState:
-        return AdamState(first_step(), zeros_like(params), zeros_like(params))
+    def slots(self, parameter: Tensor) -> Slots:
+        names = ("momentum", "velocity", "velocity_hat")[: 2 + self.amsgrad]
+        return {name: filled(parameter) for name in names}
 
-    def update(self, grads: Tree, state: AdamState, params: Tree) -> tuple[Tree, AdamState]:
-        step = as_tensor(state.step)
-        following = step + 1
-        mean = tree.map_leaves(lambda m, g: m + (g - m) * (1 - self.beta_1), state.mean, grads)
-        square = tree.map_leaves(
-            lambda v, g: v + (g * g - v) * (1 - self.beta_2), state.square, grads
-        )
-        scales: dict[Any, Tensor] = {}  # one for each element type, as all leaves share it
+    def factors(self, rate: Any, count: Tensor, shared: Slots) -> tuple[Any, ...]:
+        second = 1 - row("power", self.beta_2, count)
+        return (rate * row("sqrt", second) / (1 - row("power", self.beta_1, count)),)
 
-        def move(p: Any, m: Any, v: Any) -> Any:
-            dtype = as_tensor(p).dtype
-            if dtype not in scales:
-                scales[dtype] = self.rate(step, dtype) * self._correction(following.astype(dtype))
-            root = apply_row(find("sqrt"), (v,))
-            return self.decayed(p, step) - m * scales[dtype] / (root + self.epsilon)
+    def move(self, p: Tensor, g: Tensor, slots: Slots, *factors: Any) -> tuple[Any, Slots]:
+        m, v = slots["momentum"], slots["velocity"]
+        m = m + (g - m) * (1 - self.beta_1)
+        v = v + (g * g - v) * (1 - self.beta_2)
+        after = {"momentum": m, "velocity": v}
+        if self.amsgrad:
+            v = after["velocity_hat"] = row("maximum", slots["velocity_hat"], v)
+        return p - m * factors[0] / (row("sqrt", v) + self.epsilon), after
 
-        return tree.map_leaves(move, params, mean, square), AdamState(following, mean, square)
 
-    def _correction(self, t: Tensor) -> Tensor:
-        """`sqrt(1 - beta_2^t) / (1 - beta_1^t)` in the element type of `t`."""
-        power, sqrt = find("power"), find("sqrt")
-        second = 1 - apply_row(power, (self.beta_2, t))
-        return cast(Tensor, apply_row(sqrt, (second,)) / (1 - apply_row(power, (self.beta_1, t))))
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """`Adam` whose weights decay by default."""
+
+    weight_decay: float = 0.004

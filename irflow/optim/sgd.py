@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from irflow import tree
-from irflow.frontend.tensor import Tensor, as_tensor
-from irflow.optim.optimizer import LearningRate, Optimizer, first_step, zeros_like
-from irflow.tree import Tree
-
-
-class SgdState(NamedTuple):
-    """Step count and velocities; the velocities are None without momentum."""
-
-    step: Tensor
-    velocity: Tree
+from irflow.frontend.tensor import Tensor
+from irflow.optim.optimizer import LearningRate, Optimizer, Slots, filled
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """`v = momentum * v - rate * g`, `p += v`; with Nesterov `p += momentum * v - rate * g`.
 
-    As in Keras: the velocity holds the learning rate of its time.
+    As in Keras: the velocity holds the learning rate of its time. Without momentum `p -= rate * g`,
+    and there are no slots.
 
     Attributes:
         learning_rate: a number, a tensor or a schedule.
@@ -36,23 +28,13 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    def init(self, params: Tree) -> SgdState:
-        return SgdState(first_step(), zeros_like(params) if self.momentum else None)
+    def slots(self, parameter: Tensor) -> Slots:
+        return {"momentum": filled(parameter)} if self.momentum else {}
 
-    def update(self, grads: Tree, state: SgdState, params: Tree) -> tuple[Tree, SgdState]:
-        step = as_tensor(state.step)
-
-        def slope(p: Any, g: Any) -> Any:
-            return self.rate(step, as_tensor(p).dtype) * as_tensor(g)
-
-        slopes = tree.map_leaves(slope, params, grads)
+    def move(self, p: Tensor, g: Tensor, slots: Slots, *factors: Any) -> tuple[Any, Slots]:
+        slope = g * factors[0]
         if not self.momentum:
-            moved = tree.map_leaves(lambda p, s: self.decayed(p, step) - s, params, slopes)
-            return moved, SgdState(step + 1, None)
-        velocity = tree.map_leaves(lambda v, s: self.momentum * v - s, state.velocity, slopes)
-
-        def move(p: Any, v: Any, s: Any) -> Any:
-            change = self.momentum * v - s if self.nesterov else v
-            return self.decayed(p, step) + change
-
-        return tree.map_leaves(move, params, velocity, slopes), SgdState(step + 1, velocity)
+            return p - slope, {}
+        velocity = slots["momentum"] * self.momentum - slope
+        change = velocity * self.momentum - slope if self.nesterov else velocity
+        return p + change, {"momentum": velocity}

@@ -44,7 +44,7 @@ def gradients(ys: Tree, xs: Tree) -> Any:
     graph = graph_of(targets)
     ends = [graph.require(y, "gradients") for y in targets]
     starts = [_value(graph, x) for x in leaves]
-    found = _pull_back(graph.graph, ends, starts)
+    found = pull_back(graph.graph, ends, starts)
     return structure.unflatten(
         [None if value is None else Tensor.traced(graph, value) for value in found]
     )
@@ -79,10 +79,10 @@ def _value(graph: Graph, x: Any) -> Value:
     return value
 
 
-def _pull_back(
-    graph: IrGraph, ends: Sequence[Value], starts: Sequence[Value]
-) -> list[Value | None]:
-    """The gradient by each of `starts`, None for zero; their nodes stand at the end of `graph`."""
+def pull_back(graph: IrGraph, ends: Sequence[Value], starts: Sequence[Value]) -> list[Value | None]:
+    """The gradient of the sum of `ends` by each of `starts`, None for zero; all are values of
+    `graph`, and the nodes of the gradients stand at its end.
+    """
     tape = Tape(Builder(graph), active=set(starts))
     for node in _ancestors(graph, ends):
         if any(value in tape.active for value in node.inputs):

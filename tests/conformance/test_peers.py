@@ -66,3 +66,12 @@ def test_mnist_training_is_as_good_as_the_peers(backend):
         "--data", str(SHARED / "data"), IRFLOW_BACKEND=backend,
     )  # fmt: skip
     assert "pass=1/1" in printed, printed
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("llvm", marks=pytest.mark.slow)])
+def test_training_runs_of_keras(backend):
+    printed = run(
+        "trajectories/check_trajectories.py", "--cases", str(CASES / "trajectories" / "cases"),
+        KERAS_LIKE="irflow.keras", IRFLOW_BACKEND=backend,
+    )  # fmt: skip
+    assert "pass=44/44" in printed, printed

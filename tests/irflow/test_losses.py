@@ -1,6 +1,7 @@
 """Losses against their formulas, also where a careless formula overflows."""
 
 from functools import partial
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -258,3 +259,80 @@ def test_accuracy():
     found = losses.accuracy(LOGITS, LABELS)
     assert found.item() == pytest.approx((LOGITS.argmax(-1) == LABELS).mean())
     assert found.dtype is irf.f32
+
+
+# ----------------------------------------------------- regions, embeddings, unaligned sequences
+
+
+def test_overlap():
+    t, p = RNG.integers(0, 2, (3, 8)).astype("f8"), RNG.uniform(size=(3, 8))
+    both, missed, extra = (t * p).sum(1), (t * (1 - p)).sum(1), ((1 - t) * p).sum(1)
+    expected = 1 - 2 * both / (t.sum(1) + p.sum(1))
+    for found in (losses.dice(p, t, 1), losses.tversky(p, t, axis=1)):
+        assert found.item() == pytest.approx(expected.mean(), abs=1e-6)
+    found = losses.tversky(p, t, 0.3, 0.9, 1, reduction="none")
+    expected = 1 - both / (both + 0.3 * missed + 0.9 * extra)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+    assert losses.dice(t, t).item() == pytest.approx(0, abs=1e-6)
+    run = partial(losses.tversky, alpha=0.3, beta=0.9)
+    check_vjp(irf.jit(run, spec=("f64[3, 8]", "f64[3, 8]")).trace().graph, [p, t], [0])
+
+
+def test_circle():
+    x, y = RNG.normal(size=(6, 3)), np.array([0, 1, 0, 1, 0, 2])
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    expected = []
+    for i in range(6):
+        right, wrong = 0.0, 0.0
+        for j in range(6):
+            d = max(1 - x[i] @ x[j], 0)
+            if y[i] == y[j] and i != j:
+                right += np.exp(4 * (d + 0.3) * (d - 0.3))
+            if y[i] != y[j]:
+                wrong += np.exp(4 * max(1.3 - d, 0) * (0.7 - d))
+        expected.append(np.log1p(right * wrong))
+    found = losses.circle(x, y, gamma=4, margin=0.3, reduction="none")
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+    assert expected[5] == 0  # the only one of its class
+    with pytest.raises(irf.errors.ShapeError, match="one label an embedding"):
+        losses.circle(x, y[:5])
+
+
+def said(way, blank=0):
+    """The labels of one class a step: repetitions joined, then blanks left out."""
+    joined = [way[0], *(b for a, b in pairwise(way) if a != b)]
+    return tuple(c for c in joined if c != blank)
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (1, 1), (2, 0), (0, 0)])
+def test_ctc_is_the_sum_over_all_ways(labels):
+    logits = RNG.normal(size=(4, 3))
+    p = np.exp(log_softmax(logits))
+    wanted = tuple(c for c in labels if c)
+    ways = [way for way in product(range(3), repeat=4) if said(way) == wanted]
+    expected = -np.log(sum(p[range(4), way].prod() for way in ways))
+    for run in (losses.ctc, irf.jit(losses.ctc)):
+        assert run(logits[None], np.array([labels])).item() == pytest.approx(expected)
+
+
+def test_ctc_of_lengths():
+    """What lies behind the lengths does not matter, in the gradient neither."""
+    logits, labels = RNG.normal(size=(2, 5, 4)), np.array([[3, 1, 2], [1, 1, 3]])
+    lengths = {"logit_lengths": np.array([5, 3]), "label_lengths": np.array([2, 2])}
+    found = losses.ctc(logits, labels, **lengths, reduction="none")
+    alone = [losses.ctc(logits[:1], labels[:1, :2]), losses.ctc(logits[1:, :3], labels[1:, :2])]
+    np.testing.assert_allclose(np.asarray(found), [each.item() for each in alone], rtol=1e-6)
+    slope = np.asarray(irf.grad(lambda x: losses.ctc(x, labels, **lengths))(logits))
+    assert not slope[1, 3:].any()
+    assert slope[1, :3].all()
+    graph = irf.jit(lambda x: losses.ctc(x, labels, **lengths), spec=("f64[2, 5, 4]",))
+    check_vjp(graph.trace().graph, [logits], [0])
+    with pytest.raises(irf.errors.ShapeError, match="logits \\[n, time, classes\\]"):
+        losses.ctc(logits, labels[0])
+
+
+def test_generalized_cross_entropy():
+    p = np.exp(log_softmax(LOGITS))
+    expected = (1 - p[np.arange(6), LABELS] ** 0.7) / 0.7
+    found = losses.generalized_cross_entropy(p, LABELS, 0.7)
+    assert found.item() == pytest.approx(expected.mean())

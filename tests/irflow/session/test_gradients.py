@@ -140,7 +140,7 @@ def test_minimize_takes_the_steps_of_the_optimizer(optimizer):
 def test_the_state_is_reset_as_well(graph, session):
     w = irf.Variable(3.0, name="w")
     train = optim.SGD(0.1, momentum=0.9).minimize(w * w)
-    assert [v.name for v in graph.variables] == ["w", "sgd.step", "sgd.velocity[0]"]
+    assert [v.name for v in graph.variables] == ["w", "sgd.step", "sgd.slots[0]['momentum']"]
     initial = irf.global_variables_initializer()
     first = [session.run([train, w])[1] for _ in range(3)]
     session.run(initial)

@@ -1,0 +1,260 @@
+"""Data in memory: nested arrays as training takes them, checked before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from irflow import tree
+from irflow.errors import DataError, ShapeError, UsageError
+from irflow.frontend import Tensor, Variable
+from irflow.frontend.arrays import as_array
+from irflow.keras import config
+from irflow.keras.engine.arguments import is_numbers
+
+Batch = tuple[Any, Any, Any]
+
+
+def unpack_x_y_sample_weight(data: Any) -> Batch:
+    """Inputs, targets and weights of a batch; None for what is not there."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise UsageError(
+            f"a batch has 1 to 3 parts (x, y, sample_weight), not {len(data)}",
+            hint="several inputs go together: ((x1, x2), y)",
+        )
+    x, y, weight = (*data, None, None)[:3]
+    return x, y, weight
+
+
+def as_leaf(value: Any) -> np.ndarray:
+    """One array-like as an array; 64-bit floats in the float type of Keras."""
+    if isinstance(value, (Tensor, Variable)):
+        array = value.data
+    elif type(value) is np.ndarray:
+        array = value
+    else:
+        array = as_array(value)
+    if array.dtype == np.float64 and config.floatx() != "float64":
+        return array.astype(config.floatx())
+    return array
+
+
+def as_arrays(values: Any) -> Any:
+    """Nested array-likes as nested arrays; a list of numbers is one array."""
+    if values is None:
+        return None
+    if is_numbers(values):
+        return as_leaf(np.asarray(values))
+    return tree.map_leaves(as_leaf, values)
+
+
+@dataclass
+class Arrays:
+    """Data in memory.
+
+    Attributes:
+        x: inputs, nested arrays `[samples, …]`.
+        y: targets, or None.
+        sample_weight: weights, or None.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    @classmethod
+    def of(cls, x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Arrays:
+        """Take data as users give it.
+
+        Raises:
+            ShapeError: arrays have different lengths, or none.
+            UsageError: both kinds of weights that exclude each other, or there is no data.
+        """
+        made = cls(as_arrays(x), as_arrays(y), as_arrays(sample_weight))
+        if made.x is None or not tree.flatten(made.x)[0]:
+            raise UsageError("there is no data x")
+        made._check_lengths()
+        if class_weight is not None:
+            made = made.weighted(class_weight)
+        return made
+
+    @property
+    def parts(self) -> Batch:
+        """All of it."""
+        return self.x, self.y, self.sample_weight
+
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        return len(tree.flatten(self.x)[0][0])
+
+    def named(self) -> list[tuple[str, np.ndarray]]:
+        """Each array with a readable name: `x`, `y['a']`, `x[1]`."""
+        found: list[tuple[str, np.ndarray]] = []
+        for name, part in zip(("x", "y", "sample_weight"), self.parts, strict=True):
+            leaves, structure = tree.flatten(part)
+            found.extend(zip(structure.paths(name), leaves, strict=True))
+        return found
+
+    def _check_lengths(self) -> None:
+        rows = self.named()
+        for name, array in rows:
+            if array.ndim == 0:
+                raise ShapeError(f"{name} is one number, not an array of samples")
+        if len({len(array) for _, array in rows}) > 1:
+            facts = [
+                (name, f"{len(array)} samples", f"shape {array.shape}") for name, array in rows
+            ]
+            raise ShapeError("the arrays have different numbers of samples", facts=facts)
+        if not len(rows[0][1]):
+            raise UsageError(
+                "there are no samples", facts=[(n, f"shape {a.shape}") for n, a in rows]
+            )
+
+    def weighted(self, class_weight: dict[Any, float]) -> Arrays:
+        """With weights by class.
+
+        Raises:
+            UsageError: there is not one target of class numbers or one-hot rows.
+        """
+        targets = tree.flatten(self.y)[0]
+        if len(targets) != 1:
+            raise UsageError(f"class_weight needs one target y, and there are {len(targets)}")
+        by_class = class_weights(targets[0], class_weight)
+        weight = by_class if self.sample_weight is None else by_class * self.sample_weight
+        return Arrays(self.x, self.y, weight)
+
+    def split(self, share: float) -> tuple[Arrays, Arrays]:
+        """The data, and the last share of it.
+
+        Raises:
+            UsageError: a part would be empty.
+        """
+        if not 0 < share < 1:
+            raise UsageError(f"validation_split is a share between 0 and 1, not {share}")
+        first = int(np.floor(self.size * (1 - share)))
+        if first in (0, self.size):
+            raise UsageError(
+                f"validation_split {share} leaves a part of the {self.size} samples empty"
+            )
+        return self[:first], self[first:]
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Arrays:
+        return Arrays(*(tree.map_leaves(lambda a: a[rows], part) for part in self.parts))
+
+    def check_finite(self) -> None:
+        """Whether there is no NaN and no infinity.
+
+        Raises:
+            DataError: there is; with its first place.
+        """
+        for name, array in self.named():
+            if array.dtype.kind != "f" and str(array.dtype) != "bfloat16":
+                continue
+            # A sum is finite unless there is such a number, or it is too large itself.
+            with np.errstate(all="ignore"):
+                total = array.sum(dtype=np.float64 if array.dtype.itemsize == 8 else None)
+            if not np.isfinite(total):
+                _check_each(name, array)
+
+
+def _check_each(name: str, array: np.ndarray) -> None:
+    wrong = ~np.isfinite(array)
+    if not wrong.any():
+        return
+    place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), array.shape))
+    inside = ", ".join(map(str, place))
+    raise DataError(
+        f"the data holds {'NaN' if np.isnan(array[place]) else 'an infinity'}",
+        facts=[
+            ("first at", f"{name}[{inside}]", str(array[place])),
+            ("in all", f"{int(wrong.sum())} of {array.size} numbers"),
+        ],
+        hint="np.nan_to_num replaces such numbers",
+    )
+
+
+def class_weights(labels: np.ndarray, class_weight: dict[Any, float]) -> np.ndarray:
+    """A weight a sample; classes that are not named have 1.
+
+    Raises:
+        UsageError: `class_weight` is no dict.
+    """
+    if not isinstance(class_weight, dict):
+        raise UsageError(
+            f"class_weight is a dict from class numbers to weights, not {class_weight!r}"
+        )
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        labels = labels.argmax(-1)
+    elif labels.ndim > 1:
+        labels = labels[..., 0]
+    numbers = labels.astype(np.int64)
+    weights = np.ones(numbers.shape, config.floatx())
+    for label, weight in class_weight.items():
+        weights[numbers == int(label)] = weight
+    return weights
+
+
+def as_batch(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Batch:
+    """One batch as nested arrays.
+
+    Raises:
+        UsageError: both kinds of weights are given.
+        ShapeError: arrays have different lengths.
+    """
+    if sample_weight is not None and class_weight is not None:
+        raise UsageError("give sample_weight or class_weight, not both")
+    return Arrays.of(x, y, sample_weight, class_weight).parts
+
+
+def orders(
+    size: int, batch_size: int, shuffle: Any, generator: np.random.Generator | None = None
+) -> list[np.ndarray]:
+    """The numbers of the samples of an epoch: `i64[steps, batch]`, and `i64[1, rest]`.
+
+    Args:
+        size: how many samples there are.
+        batch_size: of them make a batch.
+        shuffle: True for a new order, "batch" for one of batches, False for none.
+        generator: of the order; NumPy's global one by default.
+    """
+    whole = size // batch_size
+    order = _order(size, batch_size, shuffle, generator or np.random.mtrand._rand)
+    parts = [order[: whole * batch_size].reshape(whole, batch_size)] if whole else []
+    if whole * batch_size < size:
+        parts.append(order[whole * batch_size :][None])
+    return parts
+
+
+def _order(size: int, batch_size: int, shuffle: Any, generator: Any) -> np.ndarray:
+    if shuffle == "batch":
+        whole = size // batch_size
+        order = np.arange(size)
+        rows = order[: whole * batch_size].reshape(whole, batch_size)
+        rows[:] = rows[generator.permutation(whole)]
+        return order
+    if shuffle:
+        found: np.ndarray = generator.permutation(size)
+        return found
+    return np.arange(size)
+
+
+def is_in_memory(x: Any) -> bool:
+    """Whether data is nested array-likes, and not something that yields batches."""
+    if x is None or is_numbers(x):
+        return True
+    leaves: Sequence[Any] = tree.flatten(x)[0]
+    return bool(leaves) and all(_is_array_like(leaf) for leaf in leaves)
+
+
+def _is_array_like(value: Any) -> bool:
+    if isinstance(value, (np.ndarray, np.generic, Tensor, Variable, int, float, bool)):
+        return True
+    return hasattr(value, "__array__") or hasattr(value, "__dlpack__") or hasattr(value, "iloc")

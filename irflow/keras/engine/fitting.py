@@ -1,0 +1,411 @@
+"""The loops of `fit`, `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from irflow import tree
+from irflow.errors import UsageError
+from irflow.keras.callbacks.callback import CallbackList
+from irflow.keras.callbacks.history import History
+from irflow.keras.engine.arrays import Arrays, Batch, is_in_memory, orders
+from irflow.keras.engine.preparation import check_labels, prepare
+from irflow.keras.engine.screen import Screen
+from irflow.keras.engine.streams import Stream
+
+_CHUNK_SECONDS = 0.07
+"""How long a compiled loop runs before callbacks and the screen are looked after."""
+
+
+@dataclass(frozen=True)
+class FitArguments:
+    """The arguments of `fit` besides the data."""
+
+    batch_size: int | None
+    epochs: int
+    verbose: Any
+    callbacks: Any
+    shuffle: Any
+    class_weight: Any
+    initial_epoch: int
+    steps_per_epoch: int | None
+    validation_steps: int | None
+    validation_batch_size: int | None
+    validation_freq: Any
+
+    def validates(self, epoch: int) -> bool:
+        """Whether there is a validation after this epoch, counted from 0."""
+        if isinstance(self.validation_freq, (list, tuple, set)):
+            return epoch + 1 in self.validation_freq
+        return (epoch + 1) % int(self.validation_freq) == 0
+
+
+Source = Arrays | Stream
+
+
+@dataclass
+class Run:
+    """One kind of steps over data.
+
+    Attributes:
+        model: whose steps they are.
+        kind: "train" or "test".
+        source: the data.
+        batch_size: for data in memory.
+        shuffle: as of `fit`.
+        limit: how many batches; all by default.
+    """
+
+    model: Any
+    kind: str
+    source: Source
+    batch_size: int
+    shuffle: Any = False
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        self._waiting: list[np.ndarray] = []
+
+    @property
+    def steps(self) -> int | None:
+        """How many there are in an epoch, if that is known."""
+        if self.limit is not None:
+            return self.limit
+        if isinstance(self.source, Stream):
+            return self.source.length
+        return -(-self.source.size // self.batch_size)
+
+    def epoch(self, callbacks: CallbackList, screen: Screen | None) -> tuple[int, dict[str, Any]]:
+        """Go through the data once; the number of steps, and what to show."""
+        if isinstance(self.source, Stream):
+            return self._stream_epoch(self.source, callbacks, screen)
+        return self._array_epoch(self.source, callbacks, screen)
+
+    def _array_epoch(
+        self, source: Arrays, callbacks: CallbackList, screen: Screen | None
+    ) -> tuple[int, dict[str, Any]]:
+        programs = self.model._programs_now()
+        begin = getattr(callbacks, f"on_{self.kind}_batch_begin")
+        end = getattr(callbacks, f"on_{self.kind}_batch_end")
+        wants_each = callbacks.wants_batches(self.kind)
+        step, logs = 0, {}
+        for rows in self._chunks(source, wants_each):
+            begin(step)
+            start = time.perf_counter()
+            logs = plain(programs.chunk(self.kind, source.parts, rows))
+            self._note(len(rows), time.perf_counter() - start)
+            step += len(rows)
+            end(step - 1, logs)
+            if screen is not None:
+                screen.update(step, logs)
+            if self.kind == "train" and self.model.stop_training:
+                break
+        return step, logs
+
+    def _chunks(self, source: Arrays, wants_each: bool) -> Iterator[np.ndarray]:
+        """The orders of batches, `i64[steps, batch]`, of a compiled loop each."""
+        left = self.steps or 0
+        while left:
+            if not self._waiting:
+                self._waiting = orders(source.size, self.batch_size, self.shuffle)
+            rows = self._waiting[0]
+            count = min(left, len(rows), 1 if wants_each else self._size())
+            yield rows[:count]
+            left -= count
+            self._waiting[0] = rows[count:]
+            if not len(self._waiting[0]):
+                self._waiting.pop(0)
+        if self.limit is None:
+            self._waiting = []
+
+    def _size(self) -> int:
+        seconds = self.model._programs_now().seconds.get((self.kind, self.batch_size))
+        return 1 if seconds is None else max(1, int(_CHUNK_SECONDS / max(seconds, 1e-7)))
+
+    def _note(self, steps: int, seconds: float) -> None:
+        """Remember how long a step takes; the first call compiles, so it tells little."""
+        known = self.model._programs_now().seconds
+        key = self.kind, self.batch_size
+        each = seconds / steps
+        known[key] = min(each, _CHUNK_SECONDS / 4) if key not in known else each
+
+    def _stream_epoch(
+        self, source: Stream, callbacks: CallbackList, screen: Screen | None
+    ) -> tuple[int, dict[str, Any]]:
+        programs = self.model._programs_now()
+        begin = getattr(callbacks, f"on_{self.kind}_batch_begin")
+        end = getattr(callbacks, f"on_{self.kind}_batch_end")
+        step, logs = 0, {}
+        source.epoch_begins()
+        for batch in source.batches(self.limit):
+            begin(step)
+            logs = plain(programs.batch(self.kind, batch))
+            step += 1
+            end(step - 1, logs)
+            if screen is not None:
+                screen.update(step, logs)
+            if self.kind == "train" and self.model.stop_training:
+                break
+        source.epoch_ended()
+        if not step:
+            raise UsageError(
+                "the data yields no batch",
+                hint="a generator is gone through once; give steps_per_epoch, or a Dataset",
+            )
+        if self.limit is None:
+            source.length = step
+        return step, logs
+
+
+def plain(logs: Any) -> dict[str, Any]:
+    """Values to show as floats, in the order of their names.
+
+    Raises:
+        UsageError: a step returned no dict.
+    """
+    if not isinstance(logs, dict):
+        raise UsageError(
+            "a train_step or test_step returns a dict of values to show",
+            facts=[("returned", type(logs).__name__)],
+        )
+    found: dict[str, Any] = {}
+    for name in sorted(logs):
+        value = logs[name]
+        if isinstance(value, dict):
+            found.update(plain(value))
+            continue
+        array = np.asarray(value)
+        found[name] = float(array) if array.ndim == 0 else array
+    return found
+
+
+def require_compiled(model: Any, method: str) -> None:
+    """UsageError unless `compile` was called."""
+    if not model.compiled:
+        raise UsageError(
+            f"{method}: the model is not compiled",
+            hint='model.compile(optimizer="adam", loss="…", metrics=["accuracy"])',
+        )
+
+
+def source_of(data: Sequence[Any], class_weight: Any, shuffle: Any, what: str = "x") -> Source:
+    """Data as users give it, as arrays or batches.
+
+    Raises:
+        UsageError: targets or weights beside something that yields batches with them.
+    """
+    x, y, sample_weight = data
+    if x is None:
+        raise UsageError(f"there is no data {what}")
+    if is_in_memory(x):
+        if sample_weight is not None and class_weight is not None:
+            raise UsageError("give sample_weight or class_weight, not both")
+        return Arrays.of(x, y, sample_weight, class_weight)
+    for name, part in (("y", y), ("sample_weight", sample_weight)):
+        if part is not None:
+            raise UsageError(
+                f"{name} is given, but {what} is a {type(x).__name__}, which yields batches",
+                hint=f"let {what} yield (inputs, targets) or (inputs, targets, sample_weights)",
+            )
+    return Stream(x, class_weight, shuffle)
+
+
+def _checked_source(model: Any, source: Source, batch_size: int) -> None:
+    """Prepare the model for the data, and check the data, before anything is changed."""
+    if isinstance(source, Stream):
+        prepare(model, source.first())
+        return
+    source.check_finite()
+    prepare(model, source[slice(0, batch_size)].parts)
+    check_labels(model, source)
+
+
+def fit(
+    model: Any,
+    data: Sequence[Any],
+    validation_split: float,
+    validation_data: Any,
+    arguments: FitArguments,
+) -> History:
+    """Train; see `Trainer.fit`."""
+    require_compiled(model, "fit")
+    batch_size = _batch_size(arguments.batch_size)
+    source = source_of(data, arguments.class_weight, arguments.shuffle)
+    validation: Source | None = None
+    if validation_split and validation_data is None:
+        if isinstance(source, Stream):
+            raise UsageError("validation_split needs data in memory", hint="give validation_data=")
+        source, validation = source.split(validation_split)
+    elif validation_data is not None:
+        validation = source_of(_parts(validation_data), None, False, "validation_data")
+    _checked_source(model, source, batch_size)
+    if isinstance(validation, Arrays):
+        validation.check_finite()
+        check_labels(model, validation)
+    run = Run(model, "train", source, batch_size, arguments.shuffle, arguments.steps_per_epoch)
+    testing = None
+    if validation is not None:
+        size = arguments.validation_batch_size or batch_size
+        testing = Run(model, "test", validation, size, False, arguments.validation_steps)
+    return _fit_loop(model, run, testing, arguments)
+
+
+def _fit_loop(model: Any, run: Run, testing: Run | None, arguments: FitArguments) -> History:
+    model._programs_now().refresh()
+    screen = Screen(arguments.verbose)
+    callbacks = _callback_list(model, arguments, run, screen)
+    history = next(c for c in callbacks.callbacks if isinstance(c, History))
+    model.stop_training = False
+    logs: dict[str, Any] = {}
+    model._resumed_epoch = None
+    callbacks.on_train_begin()
+    first = arguments.initial_epoch if model._resumed_epoch is None else model._resumed_epoch
+    try:
+        for epoch in range(first, arguments.epochs):
+            model.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            screen.epoch(f"Epoch {epoch + 1}/{arguments.epochs}", run.steps)
+            steps, logs = run.epoch(callbacks, screen)
+            if testing is not None and arguments.validates(epoch):
+                found = _test(model, testing, callbacks, None)
+                logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
+            screen.finish(steps, logs)
+            callbacks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+    finally:
+        screen.close()
+    finalize = getattr(model.optimizer, "finalize_variable_values", None)
+    if finalize is not None and arguments.epochs > 0:
+        finalize(model.trainable_variables)
+    callbacks.on_train_end(logs)
+    model.history = history
+    return history
+
+
+def _callback_list(model: Any, arguments: FitArguments, run: Run, screen: Screen) -> CallbackList:
+    params = {"epochs": arguments.epochs, "steps": run.steps, "verbose": screen.verbose}
+    if isinstance(arguments.callbacks, CallbackList):
+        callbacks = arguments.callbacks
+        callbacks.set_model(model)
+        callbacks.set_params(params)
+    else:
+        callbacks = CallbackList(arguments.callbacks, model, params)
+    if not any(isinstance(callback, History) for callback in callbacks.callbacks):
+        history = History()
+        history.set_model(model)
+        history.set_params(params)
+        callbacks.append(history)
+    return callbacks
+
+
+def _test(model: Any, run: Run, callbacks: CallbackList, screen: Screen | None) -> dict[str, Any]:
+    model.reset_metrics()
+    callbacks.on_test_begin()
+    if screen is not None:
+        screen.epoch(None, run.steps)
+    steps, logs = run.epoch(callbacks, screen)
+    if screen is not None:
+        screen.finish(steps, logs)
+    callbacks.on_test_end(logs)
+    return logs
+
+
+def evaluate(
+    model: Any,
+    data: Sequence[Any],
+    batch_size: int | None,
+    verbose: Any,
+    steps: int | None,
+    callbacks: Any,
+) -> dict[str, Any]:
+    """The loss and metrics on data; see `Trainer.evaluate`."""
+    require_compiled(model, "evaluate")
+    size = _batch_size(batch_size)
+    source = source_of(data, None, False)
+    _checked_source(model, source, size)
+    model._programs_now().refresh()
+    run = Run(model, "test", source, size, False, steps)
+    screen = Screen(verbose)
+    found = _listed(callbacks, model, {"steps": run.steps, "verbose": screen.verbose})
+    try:
+        return _test(model, run, found, screen)
+    finally:
+        screen.close()
+
+
+def predict(
+    model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
+) -> Any:
+    """The outputs for data; see `Trainer.predict`."""
+    size = _batch_size(batch_size)
+    source = source_of((x, None, None), None, False)
+    model._programs_now().refresh()
+    if isinstance(source, Stream):
+        batches, count = source.batches(steps), source.length
+        prepare(model, source.first(), needs_targets=False)
+    else:
+        prepare(model, source[slice(0, size)].parts, needs_targets=False)
+        count = -(-source.size // size)
+        batches = (source[slice(i * size, (i + 1) * size)].parts for i in range(count))
+    if steps is not None:
+        count = min(steps, count) if count is not None else steps
+    screen = Screen(verbose)
+    found = _listed(callbacks, model, {"steps": count, "verbose": screen.verbose})
+    try:
+        outputs = _predict_loop(model, batches, count, found, screen)
+    finally:
+        screen.close()
+    if isinstance(source, Arrays) and type(x) is np.ndarray:
+        model._programs_now().remember_prediction(x)
+    return outputs
+
+
+def _predict_loop(
+    model: Any, batches: Iterator[Batch], count: int | None, callbacks: CallbackList, screen: Screen
+) -> Any:
+    programs = model._programs_now()
+    rows: list[list[np.ndarray]] = []
+    structure = tree.LEAF
+    callbacks.on_predict_begin()
+    screen.epoch(None, count)
+    for step, batch in enumerate(batches):
+        if count is not None and step >= count:
+            break
+        callbacks.on_predict_batch_begin(step)
+        outputs = programs.batch("predict", (batch[0], None, None))
+        leaves, structure = tree.flatten(outputs)
+        rows.append([leaf.data for leaf in leaves])
+        callbacks.on_predict_batch_end(step, {"outputs": outputs})
+        screen.update(step + 1, {})
+    if not rows:
+        raise UsageError("the data yields no batch")
+    screen.finish(len(rows), {})
+    callbacks.on_predict_end()
+    return structure.unflatten([np.concatenate(column) for column in zip(*rows, strict=True)])
+
+
+def _listed(callbacks: Any, model: Any, params: dict[str, Any]) -> CallbackList:
+    if isinstance(callbacks, CallbackList):
+        return callbacks
+    return CallbackList(callbacks, model, params)
+
+
+def _batch_size(batch_size: int | None) -> int:
+    size = 32 if batch_size is None else int(batch_size)
+    if size < 1:
+        raise UsageError(f"batch_size is {size}, less than 1")
+    return size
+
+
+def _parts(data: Any) -> tuple[Any, Any, Any]:
+    """`validation_data` as inputs, targets and weights."""
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
+        x, y, weight = (*data, None, None)[:3]
+        return x, y, weight
+    return data, None, None

@@ -1,0 +1,34 @@
+"""Packages whose names are loaded when they are first used (PEP 562)."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def lazy(
+    package: str, homes: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a package.
+
+    Args:
+        package: its `__name__`.
+        homes: from a module inside of the package to the names that it has; no names for a module
+            that is itself a name.
+    """
+    places = {name: home for home, names in homes.items() for name in names}
+    modules = [home for home, names in homes.items() if not names]
+
+    def load(name: str) -> Any:
+        if name in modules:
+            return importlib.import_module(f"{package}.{name}")
+        if name not in places:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{package}.{places[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    names = sorted({*places, *modules})
+    return load, lambda: names, names

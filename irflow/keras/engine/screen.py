@@ -1,0 +1,140 @@
+"""What `fit`, `evaluate` and `predict` show: a bar in terminals and notebooks, else lines."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+_WIDTH = 20
+_INTERVAL = 0.1
+
+
+def verbosity(verbose: Any, console: Console) -> int:
+    """0, 1 or 2; "auto" is 1 where a bar can move, and 2 elsewhere."""
+    if verbose == "auto":
+        return 1 if can_move(console) else 2
+    return int(verbose)
+
+
+def can_move(console: Console) -> bool:
+    """Whether a line can be written over."""
+    return console.is_terminal or console.is_jupyter
+
+
+class Screen:
+    """The progress of one call.
+
+    Args:
+        verbose: 0 for nothing, 1 for a bar, 2 for a line an epoch.
+        console: where to; the standard output by default.
+    """
+
+    def __init__(self, verbose: Any, console: Console | None = None) -> None:
+        if verbose == 0:
+            self.verbose = 0
+            return
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self.verbose = verbosity(verbose, self._console)
+        self._live: Live | None = None
+        self._steps: int | None = None
+        self._begin = self._after_first = self._shown = 0.0
+        self._first = 0
+
+    def epoch(self, title: str | None, steps: int | None) -> None:
+        """Begin an epoch, or a call that is one.
+
+        Args:
+            title: a line above, such as "Epoch 1/5".
+            steps: how many there are, None if that is not known.
+        """
+        if not self.verbose:
+            return
+        self._steps, self._begin = steps, time.perf_counter()
+        self._after_first, self._shown, self._first = 0.0, 0.0, 0
+        if title is not None:
+            self._console.print(Text(title))
+        if self.verbose == 1 and can_move(self._console):
+            self._live = Live(
+                Text(), console=self._console, auto_refresh=False, vertical_overflow="visible"
+            )
+            self._live.start()
+
+    def update(self, step: int, logs: dict[str, Any]) -> None:
+        """So many steps are done."""
+        if not self.verbose:
+            return
+        now = time.perf_counter()
+        if not self._first:
+            self._first, self._after_first = step, now
+        if self._live is None or now - self._shown < _INTERVAL:
+            return
+        self._shown = now
+        self._live.update(self._line(step, logs, now, is_last=False), refresh=True)
+
+    def finish(self, step: int, logs: dict[str, Any]) -> None:
+        """The epoch has ended after so many steps."""
+        if not self.verbose:
+            return
+        line = self._line(step, logs, time.perf_counter(), is_last=True)
+        if self._live is not None:
+            self._live.update(line, refresh=True)
+            self.close()
+        else:
+            self._console.print(line)
+
+    def close(self) -> None:
+        """Leave the line as it is; also after an error."""
+        if self.verbose and self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _line(self, step: int, logs: dict[str, Any], now: float, is_last: bool) -> Text:
+        steps = self._steps if self._steps is not None else step if is_last else None
+        line = Text(no_wrap=True, overflow="ellipsis")
+        digits = len(str(steps)) if steps else 7
+        line.append(f"{step:>{digits}}/{steps if steps else 'Unknown'}", style="bold")
+        if self.verbose == 1 and steps:
+            done = _WIDTH * step // steps
+            line.append(" ").append("━" * done, style="green")
+            line.append("━" * (_WIDTH - done), style="white")
+        each = self._seconds(step, now)
+        left = now - self._begin if is_last or not steps else each * (steps - step)
+        line.append(" - " if self.verbose == 2 else " ")
+        line.append(_clock(left), style="" if self.verbose == 2 else "bold")
+        line.append(f"{' -' if self.verbose == 2 else ''} {_duration(each)}/step")
+        for name, value in logs.items():
+            line.append(f" - {name}: {_number(value)}")
+        return line
+
+    def _seconds(self, step: int, now: float) -> float:
+        """A step's duration; the first call, which compiles, does not count."""
+        if step > self._first:
+            return (now - self._after_first) / (step - self._first)
+        return (now - self._begin) / max(step, 1)
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.0f}s"
+    return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if math.isfinite(value) and value != 0 and abs(value) <= 1e-3:
+        return f"{value:.4e}"
+    return f"{value:.4f}"

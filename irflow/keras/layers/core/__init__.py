@@ -1,0 +1,1 @@
+"""Layers of matrices, tables and functions."""

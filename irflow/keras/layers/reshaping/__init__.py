@@ -1,0 +1,1 @@
+"""Layers that move, cut, repeat and surround elements."""

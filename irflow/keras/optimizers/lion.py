@@ -1,0 +1,60 @@
+"""Steps of one size, in the direction of the momentum's sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from irflow import optim
+from irflow.keras.optimizers.optimizer import Optimizer, Rate
+from irflow.keras.optimizers.options import check_range
+
+
+class Lion(Optimizer):
+    """Lion; the formula is at `irflow.optim.Lion`.
+
+    Args:
+        learning_rate: a number, a schedule, or a function without arguments.
+        beta_1: how much of the momentum is in the direction, above 0 and at most 1.
+        beta_2: decay of the momentum.
+        weight_decay, …, name: see `Optimizer`.
+
+    Raises:
+        UsageError: an argument out of its range.
+    """
+
+    _rule_class = optim.Lion
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        check_range("Lion", "beta_1", beta_1, 1e-300, 1)
