@@ -3,8 +3,10 @@
     void irflow_parallel(ptr function, ptr argument, i64 count)
 
 calls `function(argument, i)` for each `i` below `count`, on the calling thread and on the workers
-that come in time. Whoever is free takes the next `i` from a counter, so that a late or slow worker
-holds up nothing: at its end the caller closes the door and waits only for those inside.
+that come in time. Whoever is free takes one more from a counter, so that a late or slow worker
+holds up nothing: at its end the caller closes the door and waits only for those inside. The caller
+takes the first ones, upwards, and workers the last ones, downwards, so that in one loop after the
+other a thread meets the data that its processor's cache holds.
 
 `state` holds the door, bit 32, and the number of workers inside. A worker enters by a compare and
 swap, which fails once the door is closed. `epoch` counts the loops; a worker waits for it to
@@ -65,7 +67,8 @@ def pool_text(machine: str) -> str:
 _TEXT = Template("""
 @state = internal global i64 0, align 64
 @epoch = internal global i32 0, align 64
-@next = internal global i64 0, align 64
+@taken = internal global i64 0, align 64
+@top = internal global i64 0, align 64
 @sleepers = internal global i32 0, align 64
 @busy = internal global i32 0, align 64
 @workers = internal global i32 0, align 4
@@ -112,7 +115,8 @@ publish:
   store ptr %function, ptr @function, align 8
   store ptr %argument, ptr @argument, align 8
   store i64 %count, ptr @count, align 8
-  store atomic i64 0, ptr @next monotonic, align 8
+  store atomic i64 0, ptr @taken monotonic, align 8
+  store atomic i64 %count, ptr @top monotonic, align 8
   store atomic i64 $open, ptr @state release, align 8
   %old = atomicrmw add ptr @epoch, i32 1 seq_cst
   %asleep = load atomic i32, ptr @sleepers seq_cst, align 4
@@ -208,10 +212,28 @@ define internal void @drain(ptr %function, ptr %argument, i64 %count) {
 entry:
   br label %take
 take:
-  %i = atomicrmw add ptr @next, i64 1 monotonic
-  %left = icmp slt i64 %i, %count
+  %i = phi i64 [ 0, %entry ], [ %i.next, %run ]
+  %before = atomicrmw add ptr @taken, i64 1 monotonic
+  %left = icmp slt i64 %before, %count
   br i1 %left, label %run, label %done
 run:
+  call void %function(ptr %argument, i64 %i)
+  %i.next = add nuw nsw i64 %i, 1
+  br label %take
+done:
+  ret void
+}
+
+define internal void @assist(ptr %function, ptr %argument, i64 %count) {
+entry:
+  br label %take
+take:
+  %before = atomicrmw add ptr @taken, i64 1 monotonic
+  %left = icmp slt i64 %before, %count
+  br i1 %left, label %run, label %done
+run:
+  %above = atomicrmw sub ptr @top, i64 1 monotonic
+  %i = sub i64 %above, 1
   call void %function(ptr %argument, i64 %i)
   br label %take
 done:
@@ -270,7 +292,7 @@ help:
   %f = load ptr, ptr @function, align 8
   %a = load ptr, ptr @argument, align 8
   %n = load i64, ptr @count, align 8
-  call void @drain(ptr %f, ptr %a, i64 %n)
+  call void @assist(ptr %f, ptr %a, i64 %n)
   %left = atomicrmw sub ptr @state, i64 1 acq_rel
   br label %idle
 end:

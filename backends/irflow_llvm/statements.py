@@ -28,11 +28,15 @@ from irflow_llvm.module import Module
 from irflow_llvm.pool import PARALLEL
 
 ALIGNMENT = 64
+# What lies on the heap begins at a page. A processor that compares the low bits of addresses only,
+# to see whether a load has to wait for a store, then finds no cause to; see `builtin_results`.
+PAGE = 4096
 # A larger buffer of a kernel's own is taken from the heap.
 STACK_BYTES = 2**16
 HEAP = {
     "malloc": "declare noalias ptr @malloc(i64)",
     "free": "declare void @free(ptr)",
+    "llvm.ptrmask.p0.i64": "declare ptr @llvm.ptrmask.p0.i64(ptr, i64)",
 }
 
 
@@ -229,9 +233,12 @@ class StatementWriter(ExpressionWriter):
         if buffer.space is Space.REGISTER:
             raise UnsupportedError(f"the register buffer {buffer.name} is too large")
         self.module.symbols |= HEAP
-        total = self.size(count) * buffer.dtype.itemsize
-        self.code.line(f"{name} = call ptr @malloc(i64 {total.text})")
-        heap.append(name)
+        total = self.size(count) * buffer.dtype.itemsize + (PAGE - 1)
+        memory = self.code.raw(f"call ptr @malloc(i64 {total.text})")
+        heap.append(memory)
+        last = self.code.raw(f"getelementptr i8, ptr {memory}, i64 {PAGE - 1}")
+        masked = f"call ptr @llvm.ptrmask.p0.i64(ptr {last}, i64 -{PAGE})"
+        self.pointers[buffer.name] = self.code.raw(masked)
 
 
 def streamed(stmt: Stmt) -> dict[str, Buffer]:

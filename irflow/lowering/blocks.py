@@ -51,6 +51,9 @@ UNROLLED = 4
 """Steps along the reduced axis in one round of its loop."""
 SHORT_SUM = 256
 """Up to so many steps, half as many in a round are enough."""
+MANY_ROWS = 256
+"""From so many rows on, all threads find enough of them."""
+
 CHUNKS = 16
 """Into so many chunks of columns, or of rows, a product is cut for threads at most."""
 ENOUGH_CHUNKS = 8
@@ -67,10 +70,12 @@ STREAMED_ROWS = 2
 """With so few rows, a product waits for the right operand, which is best read row by row."""
 STREAMED_STEPS = 8
 """Rows of the right operand that are then read side by side."""
-STREAMED_VECTORS = 4
+STREAMED_VECTORS = 8
 """Vectors of each of them in a tile."""
-STREAMED_COLUMNS = 1024
+STREAMED_COLUMNS = 384
 """The least of a chunk: shorter rows cost more than a second thread gains."""
+NEAR_VECTORS = 4
+"""Vectors of a tile of so few rows where the right operand stays in a cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Blocks:
     tile: Tile
     panels: int
     stack: int | None
-    inner: int
+    inner: Size
     packs_left: bool
     packs_right: bool
     unrolled: int
@@ -164,15 +169,19 @@ class Product:
     def _streamed(self) -> Blocks:
         """A few rows of the right operand at a time, all along; the result stays near."""
         assert isinstance(self.rows, int)
-        tile = Tile(max(self.rows, 1), min(STREAMED_VECTORS, self._vectors), self._lanes)
+        rows = max(self.rows, 1)
+        fitting = (self.target.vector_registers - 2) // (rows + 1)
+        tile = Tile(rows, min(STREAMED_VECTORS, fitting, self._vectors), self._lanes)
         panels = -(-self.columns // tile.width)
         chunk = max(-(-panels // CHUNKS), -(-STREAMED_COLUMNS // tile.width))
-        length = min(self._depth, STREAMED_STEPS)
+        length = min(self.inner, STREAMED_STEPS) if isinstance(self.inner, int) else self.inner
         return Blocks(tile, chunk, None, length, False, False, STREAMED_STEPS, False)
 
     def _tiled(self) -> Blocks:
         depth = min(self._depth, self._longest)
-        tile = register_tile(self.target, self.dtype, self.rows, self._vectors, depth)
+        is_low = isinstance(self.rows, int) and self.rows <= STREAMED_ROWS
+        vectors = min(self._vectors, NEAR_VECTORS) if is_low else self._vectors
+        tile = register_tile(self.target, self.dtype, self.rows, vectors, depth)
         panels, length = -(-self.columns // tile.width), self._pass_length(tile)
         packs_left, packs_right = panels > 1 and self._packs_left(tile), self._packs_right(tile)
         wide = self._panels(tile, panels, packs_left)
@@ -191,6 +200,14 @@ class Product:
         """Whether the right operand stays in a cache while the left one comes by."""
         has_many_rows = isinstance(self.rows, int) and self._exceeds(self.rows, self._depth, 1)
         return has_many_rows and not self._exceeds(self._depth, self.columns, 1)
+
+    def _is_large_result(self) -> bool:
+        """Whether the time goes into writing the result, and reading what the epilogue updates.
+
+        Then one thread has whole rows, whose lines no other processor's cache fetches ahead.
+        """
+        has_many_rows = isinstance(self.rows, int) and self.rows >= MANY_ROWS
+        return has_many_rows and self.rows > 2 * self._depth
 
     def _packs_left(self, tile: Tile) -> bool:
         if not isinstance(self.rows, int) or self.left.is_computed:
@@ -216,11 +233,11 @@ class Product:
         is_large = self._exceeds(self._depth, self.columns, 1)
         return is_large and self.right.has_far_steps(self.target, self.dtype)
 
-    def _pass_length(self, tile: Tile) -> int:
+    def _pass_length(self, tile: Tile) -> Size:
         """Passes of equal length, so that the columns of a tile fill a quarter of a cache."""
-        if not isinstance(self.inner, int):
-            return self._longest
-        if self.inner <= self._longest:
+        # Sums that wait for another pass take the place of the result, which then cannot be that of
+        # an operand of the epilogue. Few symbolic sums are so long that passes make up for it.
+        if not isinstance(self.inner, int) or self.inner <= self._longest:
             return self.inner
         fitting = self.target.l2_bytes // 4 // (tile.width * self.dtype.itemsize)
         fitting = min(fitting, self._longest // 2)
@@ -233,7 +250,7 @@ class Product:
         """Tiles side by side in a chunk."""
         if packs_left and panels >= 2 * PANELS_PER_COPY and not self._is_tall():
             return -(-panels // 2)
-        if packs_left or self._is_tall():
+        if packs_left or self._is_tall() or self._is_large_result():
             return panels
         if not isinstance(self.rows, int):
             return -(-panels // CHUNKS)
@@ -245,7 +262,9 @@ class Product:
         """Tiles one below the other in a chunk, with some of all panels side by side."""
         tiles = max(-(-self.rows // tile.rows), 1) if isinstance(self.rows, int) else None
         if tiles is not None and (packs_left or self._is_tall()):
-            row_bytes = max(self._pass_length(tile), 1) * tile.rows * self.dtype.itemsize
+            length = self._pass_length(tile)
+            depth = length if isinstance(length, int) else self._longest
+            row_bytes = max(depth, 1) * tile.rows * self.dtype.itemsize
             most = max(self.target.l2_bytes // 2 // row_bytes, 1)
             return -(-tiles // _rounded_up(-(-tiles // most), FEW_CHUNKS))
         chunks = -(-panels // wide)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def overwriting(kernel: Kernel, source: Buffer, target: Buffer) -> Kernel | None
     """
     if (source.dtype, source.shape) != (target.dtype, target.shape):
         return None
-    reads_target = any(load.buffer == target for load in loads(kernel.body))
+    reads_target = any(_reads(load, target) for load in loads(kernel.body))
     if reads_target or not _reads_first(kernel.body, source, target):
         return None
     if not _stores_once(kernel, target):
@@ -61,6 +61,11 @@ def overwriting(kernel: Kernel, source: Buffer, target: Buffer) -> Kernel | None
     return replace(kernel, inputs=inputs, body=transform_block(kernel.body, moved))
 
 
+def _reads(expr: Expr, buffer: Buffer) -> TypeGuard[Load]:
+    """Whether an expression is an element of a buffer; what only fetches it is none."""
+    return isinstance(expr, Load) and expr.buffer == buffer and expr.hint != "prefetch"
+
+
 def _reads_first(block: Block, source: Buffer, target: Buffer) -> bool:
     """Whether each load of `source` stands in front of a store to the same place of `target`."""
     later: set[tuple[Expr, ...]] = set()
@@ -69,7 +74,7 @@ def _reads_first(block: Block, source: Buffer, target: Buffer) -> bool:
             later.add(stmt.index)
         for expr in children(stmt):
             for part in subexpressions(expr):
-                if isinstance(part, Load) and part.buffer == source and part.index not in later:
+                if _reads(part, source) and part.index not in later:
                     return False
         if not all(_reads_first(body, source, target) for body in bodies(stmt)):
             return False

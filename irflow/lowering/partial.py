@@ -202,16 +202,88 @@ class _Writer:
     def combine(self, index: tuple[Expr, ...]) -> None:
         """The chunks of one element in their order, and the outputs that follow."""
         for anchor, partial in zip(self.anchors, self.partial, strict=True):
-            found = self.reduction(anchor, index)
-
-            def step(
-                chunk: Index,
-                carried: tuple[Expr, ...],
-                found: Reduction = found,
-                partial: Buffer = partial,
-            ) -> tuple[Expr, ...]:
-                return (found.row(carried[0], Load(partial, (*chunk, *index))),)
-
-            (total,) = self.context.loop((self.chunks.count,), (found.identity,), step)
-            self.context.define(anchor.output, index, self.context.let(found.finish(total)))
+            combine_chunks(self.context, anchor, partial, self.chunks.count, index)
         self.context.store_outputs(index)
+
+
+def combine_chunks(
+    context: NestContext, anchor: Node, partial: Buffer, count: Size, index: tuple[Expr, ...]
+) -> None:
+    """Define an element of a reduction by its chunks, in their order."""
+    found = context.capture(anchor.output, index)
+    assert found is not None
+    row, identity = found.row, found.identity
+
+    def step(chunk: Index, carried: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        return (row(carried[0], Load(partial, (*chunk, *index))),)
+
+    (total,) = context.loop((count,), (identity,), step)
+    context.define(anchor.output, index, context.let(found.finish(total)))
+
+
+class ColumnSums:
+    """Reductions down the columns that go on in memory while rows are computed one by one.
+
+    Args:
+        context: where to.
+        anchors: the nodes that reduce.
+        shape: `[*rows, columns]`.
+    """
+
+    def __init__(
+        self, context: NestContext, anchors: Sequence[Node], shape: tuple[Size, ...]
+    ) -> None:
+        self.context, self.anchors = context, anchors
+        self.lead, self.columns = shape[:-1], shape[-1]
+        # The first axis of rows with more than one index is cut.
+        self.cut = next((axis for axis, size in enumerate(self.lead) if size != 1), 0)
+        extent = self.lead[self.cut]
+        inner = self.lead[self.cut + 1 :]
+        length = schedule.chunk_length(extent, inner, self.columns)
+        most = schedule.MOST_CHUNKS if length is not None else 1
+        whole = dims.maximum(extent, 1)
+        self.chunks = _Chunks(extent, whole if length is None else length, most)
+        alloc = context.builder.alloc
+        self.partial = {
+            node: alloc(
+                self.reduction(node, ZERO).dtype, (most, self.columns), Space.GLOBAL, "down"
+            )
+            for node in anchors
+        }
+        self.chunk: Expr = ZERO
+
+    def reduction(self, node: Node, column: Expr) -> Reduction:
+        found = self.context.capture(node.output, [column])
+        assert found is not None
+        return found
+
+    def rows(self) -> Iterator[tuple[Expr, ...]]:
+        """The loops over all rows; threads share the chunks."""
+        context = self.context
+        with context.one_loop(self.chunks.count, LoopKind.PARALLEL, "c") as self.chunk:
+            part = self.chunks.part(self.chunk)
+            with context.one_loop(self.columns, LoopKind.VECTOR, "l") as column:
+                for node, partial in self.partial.items():
+                    identity = self.reduction(node, column).identity
+                    context.builder.store(partial, (self.chunk, column), identity)
+            extents = (*self.lead[: self.cut], part.extent, *self.lead[self.cut + 1 :])
+            with context.loops(extents, name="i") as index:
+                row = list(index)
+                row[self.cut] = context.index(part.start + row[self.cut])
+                yield tuple(row)
+
+    def add(self, node: Node, index: Index) -> None:
+        """Add what stands at an index of the whole tensor."""
+        *row, column = index
+        place, mask = (self.chunk, column), self.context.mask
+        found, partial = self.reduction(node, column), self.partial[node]
+        before = self.context.builder.let(Load(partial, place, mask), "sum")
+        after = accumulated(found, before, found.body(row))
+        self.context.builder.store(partial, place, after, mask)
+
+    def combined(self) -> Iterator[tuple[Expr, ...]]:
+        """The loop over all columns, in which the reductions are known."""
+        with self.context.output_loops((self.columns,)) as index:
+            for node, partial in self.partial.items():
+                combine_chunks(self.context, node, partial, self.chunks.count, index)
+            yield index

@@ -7,14 +7,16 @@
       for column in vectors:
         what is computed from all reductions
 
+Sums down the columns, as in the gradient of a scale, go on in memory while the rows pass by, for a
+chunk of rows each; the chunks are combined in their order at the end.
+
 Reductions of one stage do not depend on each other and share a pass. What costs more to compute
 than to load, and is needed in several passes, waits in a buffer as long as a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from irflow import dims, dtypes
 from irflow.dims import Size
@@ -24,9 +26,11 @@ from irflow.lowering import schedule
 from irflow.lowering.combine import combined
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
+from irflow.lowering.partial import ColumnSums
+from irflow.lowering.row_plan import RowPlan, whole_tensors
 from irflow.lowering.target import Target
 from irflow.lowering.values import ZERO, Reduction, divided, index_of, narrowed
-from irflow.ops import Elementwise, Reduce
+from irflow.ops import Elementwise
 
 Index = tuple[Expr, ...]
 
@@ -36,116 +40,17 @@ def is_by_rows(group: Group) -> bool:
 
     The pass `fuse` makes no others of more than one stage.
     """
-    plan = _Plan.of(group)
-    return plan is not None and (len(plan.reductions) > 2 or any(plan.outputs))
+    plan = RowPlan.of(group)
+    return plan is not None and (len(plan.reductions) > 2 or any(plan.outputs) or any(plan.columns))
 
 
 def row_nest(group: Group, target: Target) -> Built:
     """The nest of a group of which `is_by_rows` holds."""
-    plan = _Plan.of(group)
+    plan = RowPlan.of(group)
     assert plan is not None
     context = NestContext(group, target)
     _Writer(context, plan).write()
     return context.finish(streams=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What happens in which pass.
-
-    Attributes:
-        shape: of whole tensors, `[*rows, length]`.
-        stages: for each node the pass behind which, or in which, it can be computed.
-        reductions: those of each pass.
-        outputs: the whole tensors that each pass stores, by position; the last one has no
-            reductions.
-        kept: what each pass leaves in buffers for later ones.
-    """
-
-    shape: tuple[Size, ...]
-    stages: dict[Node, int]
-    reductions: list[list[Node]]
-    outputs: list[list[int]]
-    kept: list[list[Value]]
-
-    @classmethod
-    def of(cls, group: Group) -> _Plan | None:
-        """The plan of a group, None if it is of another kind."""
-        heavy = group.heavy()
-        shapes = {node.inputs[0].type.shape for node in heavy}
-        if len(shapes) != 1 or not all(isinstance(node.op, Reduce) for node in heavy):
-            return None
-        (shape,) = shapes
-        rank = len(shape)
-        allowed = (shape, shape[:-1], (*shape[:-1], 1))
-        is_along = all(isinstance(n.op, Reduce) and n.op.axes == (rank - 1,) for n in heavy)
-        if rank < 2 or not is_along or any(v.type.shape not in allowed for v in group.outputs):
-            return None
-        stages = _stages(group)
-        last = max(stages[node] for node in heavy)
-        reductions: list[list[Node]] = [[] for _ in range(last + 1)]
-        for node in heavy:
-            reductions[stages[node] - 1].append(node)
-        outputs: list[list[int]] = [[] for _ in range(last + 1)]
-        for position, value in enumerate(group.outputs):
-            if value.type.shape == shape:
-                outputs[stages.get(value.node, 0) if value.node else 0].append(position)
-        kept = _kept(group, shape, reductions, outputs)
-        return cls(shape, stages, reductions, outputs, kept)
-
-
-def _stages(group: Group) -> dict[Node, int]:
-    """How many reductions in a row lead to each node, itself included."""
-    stages: dict[Node, int] = {}
-    for node in group.nodes:
-        before = max((stages.get(v.node, 0) for v in node.inputs if v.node), default=0)
-        stages[node] = before + isinstance(node.op, Reduce)
-    return stages
-
-
-def _kept(
-    group: Group,
-    shape: tuple[Size, ...],
-    reductions: Sequence[Sequence[Node]],
-    outputs: Sequence[Sequence[int]],
-) -> list[list[Value]]:
-    """For each pass, what it computes at some cost and a later one needs again."""
-    kept: list[list[Value]] = [[] for _ in reductions]
-    if not schedule.fits_row(shape[-1]):
-        return kept
-    own = set(group.nodes)
-    needed: list[dict[Node, None]] = []
-    for nodes, positions in zip(reductions, outputs, strict=True):
-        roots = [node.inputs[0] for node in nodes] + [group.outputs[i] for i in positions]
-        needed.append(whole_tensors(roots, own, shape))
-    done: set[Node] = set()
-    for number, members in enumerate(needed):
-        later = {node for following in needed[number + 1 :] for node in following}
-        for node in members:
-            if node in later and node not in done and _is_costly(node):
-                kept[number].append(node.output)
-        done.update(members)
-    return kept
-
-
-def whole_tensors(
-    roots: Sequence[Value], own: set[Node], shape: tuple[Size, ...]
-) -> dict[Node, None]:
-    """The nodes with whole tensors that lead to some values without a reduction between."""
-    found: dict[Node, None] = {}
-    waiting = list(roots)
-    while waiting:
-        node = waiting.pop().node
-        if node is None or node not in own or node in found or isinstance(node.op, Reduce):
-            continue
-        if node.output.type.shape == shape:
-            found[node] = None
-            waiting += node.inputs
-    return found
-
-
-def _is_costly(node: Node) -> bool:
-    return isinstance(node.op, Elementwise) and node.op.row.flops > schedule.KEPT_FLOPS
 
 
 def nbytes(buffer: Buffer) -> Size:
@@ -156,7 +61,7 @@ def nbytes(buffer: Buffer) -> Size:
 class _Writer:
     """Writes one kernel."""
 
-    def __init__(self, context: NestContext, plan: _Plan) -> None:
+    def __init__(self, context: NestContext, plan: RowPlan) -> None:
         self.context, self.plan = context, plan
         self.builder = context.builder
         self.group = context.group
@@ -164,20 +69,37 @@ class _Writer:
         self.lanes = context.target.vector_bytes // max(4, *widest)
         self.chains = 1
         self.buffers: dict[Value, Buffer] = {}
+        self.sums: ColumnSums | None = None
 
     def write(self) -> None:
-        """All rows."""
-        with self.context.output_loops(self.plan.shape[:-1], in_vectors=False) as row:
-            self.passes(row)
-            self.store_numbers(row)
+        """All rows; where there are sums down the columns, in chunks, and then what follows."""
+        lead = self.plan.shape[:-1]
+        anchors = [node for nodes in self.plan.columns for node in nodes]
+        if not anchors:
+            with self.context.output_loops(lead, in_vectors=False) as row:
+                self.rows(row)
+            return
+        sums = ColumnSums(self.context, anchors, self.plan.shape)
+        self.sums = sums
+        for row in sums.rows():
+            self.rows(row)
+        behind = [v.node in self.plan.behind for v in self.group.outputs]
+        for index in sums.combined():
+            for position, is_behind in enumerate(behind):
+                if is_behind:
+                    self.store(position, index)
+
+    def rows(self, row: Index) -> None:
+        """A row, with what has one number a row."""
+        self.passes(row)
+        self.store_numbers(row)
 
     def passes(self, row: Index) -> None:
         """All passes over a row."""
         plan = self.plan
-        parts = zip(plan.reductions, plan.outputs, plan.kept, strict=True)
-        for number, (nodes, positions, kept) in enumerate(parts):
-            if nodes or positions:
-                self.one_pass(row, number, nodes, positions, kept)
+        for number in range(len(plan.reductions)):
+            if plan.roots(self.group, number):
+                self.one_pass(row, number)
 
     def fetched(self, row: Index) -> list[tuple[Buffer, Index]]:
         """Rows in memory that are brought nearer while there is more to compute than to load.
@@ -195,8 +117,7 @@ class _Writer:
     def read_at_first(self) -> list[Buffer]:
         """The inputs that the first pass goes over, in whole rows."""
         plan = self.plan
-        roots = [node.inputs[0] for node in plan.reductions[0]]
-        roots += [self.group.outputs[i] for i in plan.outputs[0]]
+        roots = plan.roots(self.group, 0)
         nodes = whole_tensors(roots, set(self.group.nodes), plan.shape)
         read = dict.fromkeys([*roots, *(value for node in nodes for value in node.inputs)])
         buffers = self.context.buffers
@@ -205,7 +126,7 @@ class _Writer:
     def store_numbers(self, row: Index) -> None:
         """Outputs with one number a row."""
         for position, value in enumerate(self.group.outputs):
-            if value.type.shape != self.plan.shape:
+            if value.type.shape != self.plan.shape and value.node not in self.plan.behind:
                 place = row if len(value.type.shape) == len(row) else (*row, ZERO)
                 self.store(position, place)
 
@@ -214,17 +135,11 @@ class _Writer:
         element = narrowed(self.context.at(value, index), buffer.dtype)
         self.builder.store(buffer, index, element, self.context.mask)
 
-    def one_pass(
-        self,
-        row: Index,
-        number: int,
-        nodes: Sequence[Node],
-        positions: Sequence[int],
-        kept: Sequence[Value],
-    ) -> None:
+    def one_pass(self, row: Index, number: int) -> None:
         """One pass over a row, with what becomes of its reductions."""
+        nodes, kept = self.plan.reductions[number], self.plan.kept[number]
         found = [self.reduction(node, row) for node in nodes]
-        self.chains = self.chains_of(nodes, positions)
+        self.chains = self.chains_of(number)
         cells = [self.accumulator(reduction) for reduction in found]
         known = dict(self.buffers)
         self.buffers |= {value: self.row_buffer(value) for value in kept}
@@ -241,7 +156,10 @@ class _Writer:
                 self.builder.store(self.buffers[value], (column,), element)
             for reduction, cell in zip(found, cells, strict=True):
                 self.accumulate(reduction, cell, column, lane)
-            for position in positions:
+            for node in self.plan.columns[number]:
+                assert self.sums is not None
+                self.sums.add(node, index)
+            for position in self.plan.outputs[number]:
                 self.store(position, index)
         for node, reduction, cell in zip(nodes, found, cells, strict=True):
             total = self.combine(reduction, cell)
@@ -277,13 +195,14 @@ class _Writer:
                 self.builder.store(cells, (place,), combined(reduction.row, *pair))
         return self.context.combine_lanes(reduction, cells, (), self.lanes)
 
-    def chains_of(self, nodes: Sequence[Node], positions: Sequence[int]) -> int:
+    def chains_of(self, number: int) -> int:
         """The chains of a pass, by its operations on an element."""
         length = self.plan.shape[-1]
+        is_short = isinstance(length, int) and length < schedule.CHAINS * self.lanes
         # Chains without elements change no result, so that nothing depends on leaving them out.
-        if not nodes or (isinstance(length, int) and length < schedule.CHAINS * self.lanes):
+        if not self.plan.reductions[number] or is_short:
             return 1
-        roots = [node.inputs[0] for node in nodes] + [self.group.outputs[i] for i in positions]
+        roots = self.plan.roots(self.group, number)
         needed = whole_tensors(roots, set(self.group.nodes), self.plan.shape)
         flops = sum(n.op.row.flops for n in needed if isinstance(n.op, Elementwise))
         return schedule.chains(flops)

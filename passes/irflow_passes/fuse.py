@@ -21,7 +21,8 @@ class Fuse(Pass):
     element. A *reduce* also has reductions, all over the same axes of the same shape, with what
     they read before and what follows at the reduced shape. A *contraction* has one matrix product
     or convolution, moves of elements in front of it, and elementwise functions behind. *Rows* are
-    several of the first two that need one row of the last axis at a time, as a softmax does.
+    several of the first two that need one row of the last axis at a time, as a softmax does;
+    sums down the columns of what they make go with them.
 
     Before: elementwise nodes, moves of elements, reductions and contractions.
     After: `fusion<kind>` nodes with one region each; a node that found no company stays as it is.

@@ -36,6 +36,10 @@ def log_loss(x: irf.Tensor) -> irf.Tensor:
     return -inp.mean(nn.log_softmax(x)[:, 3])
 
 
+def scale_loss(x: irf.Tensor) -> irf.Tensor:
+    return inp.sum(nn.layer_norm(x[:-1], x[-1], x[0]) * inp.sin(x[:-1]))
+
+
 CASES = {
     "gelu": (lambda x: nn.gelu(x * 2 + 1), VECTOR),
     "few rows": (lambda x: inp.tanh(x[:3]), ROWS),
@@ -45,6 +49,7 @@ CASES = {
     "softmax": (nn.softmax, ROWS),
     "layer norm": (nn.layer_norm, ROWS),
     "gradient of layer norm": (irf.grad(norm_loss), ROWS),
+    "gradient of a scale": (irf.grad(scale_loss), ROWS),
     "gradient of cross entropy": (irf.grad(log_loss), ROWS),
 }
 

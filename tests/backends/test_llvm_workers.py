@@ -6,15 +6,30 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import irflow as irf
 import irflow.numpy as inp
+from irflow import dtypes
 from irflow.errors import UsageError
-from irflow.loops import For, LoopKind, walk
-from irflow.lowering.grain import CHUNK, has_chunks, iterations_per_chunk, work
+from irflow.loops import (
+    Block,
+    Buffer,
+    Expr,
+    For,
+    Let,
+    Load,
+    LoopKind,
+    Stmt,
+    Store,
+    Var,
+    integer,
+    walk,
+)
+from irflow.lowering.grain import CHUNK, MOST_CHUNKS, has_chunks, iterations_per_chunk, work
 from irflow_llvm import workers
 from irflow_llvm.engine import Engine
 
@@ -185,4 +200,33 @@ def test_the_work_of_a_chunk() -> None:
     assert loops
     for loop in loops:
         assert not has_chunks(loop)
-        assert CHUNK <= iterations_per_chunk(loop) * work(loop.body) < CHUNK + work(loop.body)
+        longer = replace(loop, extent=integer(1000))
+        assert CHUNK <= iterations_per_chunk(longer) * work(loop.body) <= 2 * CHUNK
+
+
+def chunks_of(extent: int, *statements: Stmt) -> int:
+    loop = For(Var("i"), integer(extent), LoopKind.PARALLEL, Block(statements))
+    return -(-extent // iterations_per_chunk(loop))
+
+
+def test_chunks_are_of_equal_length() -> None:
+    """What is too short for one chunk more is shared among the others."""
+    buffer, j = Buffer("y", dtypes.f32, (1000,)), Var("j")
+    store = For(j, integer(100), LoopKind.SERIAL, Block((Store(buffer, (j,), Load(buffer, (j,))),)))
+    rows = CHUNK // work(store)
+    assert [chunks_of(rows * n + rows // 2, store) for n in (1, 2, 3)] == [1, 2, 3]
+    assert chunks_of(rows * 1000, store) == MOST_CHUNKS
+
+
+def test_loads_by_index_are_far() -> None:
+    """Rows at places that memory names are worth more threads than rows one after the other."""
+    source, chosen = Buffer("x", dtypes.f32, (1000,)), Buffer("c", dtypes.i64, (1000,))
+    target, i, j, row = Buffer("y", dtypes.f32, (1000,)), Var("i"), Var("j"), Var("row")
+
+    def copy(first: Expr) -> For:
+        store = Store(target, (i * 50 + j,), Load(source, (first * 50 + j,)))
+        return For(j, integer(50), LoopKind.SERIAL, Block((store,)))
+
+    near = chunks_of(200, copy(i))
+    far = chunks_of(200, Let(row, Load(chosen, (i,))), copy(row))
+    assert far > 2 * near

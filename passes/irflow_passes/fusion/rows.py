@@ -25,6 +25,8 @@ KIND = "rows"
 _LONGEST = 1 << 16
 # Fewer rows are no work for several threads, if they are long.
 _FEW, _LONG = 16, 1 << 12
+# More sums of columns would not stay in a cache.
+_MOST_COLUMNS = 8192
 # Nodes behind a cluster that are looked at in search of a way back.
 _PATIENCE = 2000
 
@@ -47,7 +49,27 @@ class Rows:
             return None
         shape = nodes[0].inputs[0].type.shape
         rows = cls(shape)
-        return rows if len(shape) > 1 and rows.is_worth_it() else None
+        is_along = all(rows.is_along(node) for node in nodes)
+        return rows if len(shape) > 1 and is_along and rows.is_worth_it() else None
+
+    def is_along(self, node: Node) -> bool:
+        """Whether a node reduces the rows themselves."""
+        op = node.op
+        return type(op) is Reduce and op.axes == (len(self.shape) - 1,)
+
+    def is_down(self, node: Node) -> bool:
+        """Whether a node reduces the columns of the same tensor."""
+        op = node.op
+        is_reduce = type(op) is Reduce and op.axes == tuple(range(len(self.shape) - 1))
+        return is_reduce and node.inputs[0].type.shape == self.shape
+
+    def has_columns(self, group: Group) -> bool:
+        """Whether a group reduces columns, few enough for their sums to wait in a cache."""
+        length = self.shape[-1]
+        if not isinstance(length, int) or length > _MOST_COLUMNS:
+            return False
+        nodes = [node for node in group.members if type(node.op) is Reduce]
+        return bool(nodes) and all(map(self.is_down, nodes))
 
     def is_worth_it(self) -> bool:
         """Whether rows are of a size for one thread."""
@@ -69,12 +91,26 @@ class Rows:
         What does not depend on a reduction here is computed from memory, at whatever index.
         """
         dependent: set[Node] = set()
+        columns: set[Node] = set()
         for node in nodes:
+            if self.is_down(node) or any(i.node in columns for i in node.inputs):
+                if not self._fits_column(node, dependent, columns):
+                    return False
+                columns.add(node)
+                continue
             if not self._fits(node, {i for i in node.inputs if i.node in dependent}):
                 return False
             if type(node.op) is Reduce or any(i.node in dependent for i in node.inputs):
                 dependent.add(node)
         return True
+
+    def _fits_column(self, node: Node, dependent: set[Node], columns: set[Node]) -> bool:
+        """Whether a node behind sums of columns needs one column only."""
+        if self.is_down(node):
+            return node.inputs[0].node not in columns
+        is_plain = type(node.op) in (Elementwise, Convert)
+        is_mixed = any(i.node in dependent for i in node.inputs)
+        return is_plain and not is_mixed and node.output.type.shape == self.shape[-1:]
 
     def _fits(self, node: Node, dependent: set[object]) -> bool:
         op = node.op
@@ -191,7 +227,7 @@ class RowMerger:
         assert rows is not None
         if other.rows not in (None, rows):
             return False
-        if any(g.kind == "contraction" or g.shape not in rows.shapes for g in other.groups):
+        if not all(self._is_by_rows(group, rows) for group in other.groups):
             return False
         nodes = cluster.nodes | other.nodes
         most, inputs = self.planner.limits
@@ -200,6 +236,13 @@ class RowMerger:
             return False
         ordered = sorted(nodes, key=self.position.__getitem__)
         return rows.holds(ordered) and not self._is_circular(cluster, other)
+
+    @staticmethod
+    def _is_by_rows(group: Group, rows: Rows) -> bool:
+        """Whether a group works on rows, or sums up the columns that they make."""
+        if group.kind == "contraction":
+            return False
+        return group.shape in rows.shapes or rows.has_columns(group)
 
     @staticmethod
     def _is_circular(cluster: _Cluster, other: _Cluster) -> bool:

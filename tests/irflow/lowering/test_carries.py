@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import irflow as irf
 from irflow import ops
 from irflow.ir.graph import Graph
 from irflow.loops import Buffer, Kernel, Load, LoopKind
@@ -140,6 +141,26 @@ def test_any_body(seed: int) -> None:
     returning(body, results)
     graph = build(scan_of(body, 5, 0, 3), *[f32(3, 3)] * 3, f32(5, 3, 3))
     check(graph, *(normal(3, 3, seed=i) for i in range(3)), normal(5, 3, 3, seed=3))
+
+
+def test_gradients_go_back_through_a_scan() -> None:
+    def function(w: Any, x: Any, rows: Any) -> Any:
+        def body(carry: Any, row: Any) -> Any:
+            a, b = carry
+            sum_ = a @ w + b * row
+            new = sum_ / (1.0 + sum_ * sum_)
+            return (new, b * 0.9 + a * row), new * a
+
+        (a, b), products = irf.scan(body, (x, x * 0.5), rows)
+        return (a * b).sum() + products.sum()
+
+    given = normal(4, 4), normal(4, 4, seed=1), normal(6, 4, 4, seed=2)
+    both = [
+        irf.jit(irf.grad(function, argnums=(0, 1, 2)), backend=backend)(*given)
+        for backend in ("llvm", "numpy")
+    ]
+    for found, wanted in zip(*both, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 # --- single kernels -------------------------------------------------------------------------------

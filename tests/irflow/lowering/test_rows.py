@@ -58,7 +58,15 @@ def loss_and_gradient(x: Handle) -> list[Handle]:
     return [log(sums) + top, ops.reshape(sums, lead), powers / spread(sums, x)]
 
 
-FUNCTIONS = [softmax, normalised, normalised_gradient, loss_and_gradient]
+def scale_gradient(x: Handle) -> list[Handle]:
+    """Sums down the columns of what the first and the last pass compute, and what follows."""
+    axes = tuple(range(len(x.shape) - 1))
+    first = ops.reduce_sum(x * x, axes)
+    last = ops.reduce_sum(normalised(x) * x, axes)
+    return [normalised(x), first, exp(last * 0.125) + first, total(x)]
+
+
+FUNCTIONS = [softmax, normalised, normalised_gradient, loss_and_gradient, scale_gradient]
 
 
 def shared_and_passes(kernel: Kernel) -> tuple[int, int]:
@@ -68,6 +76,14 @@ def shared_and_passes(kernel: Kernel) -> tuple[int, int]:
     return kinds.count(LoopKind.PARALLEL), kinds.count(LoopKind.SERIAL)
 
 
+@pytest.fixture
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of rows that an interpreter gets through."""
+    monkeypatch.setattr(schedule, "CHUNK_ELEMENTS", 96)
+    monkeypatch.setattr(schedule, "MOST_CHUNKS", 5)
+
+
+@pytest.mark.usefixtures("short_chunks")
 @pytest.mark.parametrize("target", [NARROW, WIDE], ids=["narrow", "wide"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("shape", [(3, 37), (20, 2), (1, 16), (2, 3, 70), (0, 5), (4, 0), (5, 150)])
@@ -101,6 +117,14 @@ def test_a_pass_a_stage(function: Callable[[Handle], Handle], passes: int, rows:
         if isinstance(part, Alloc) and part.buffer.space is Space.GLOBAL
     ]
     assert len(kept) == rows
+
+
+@pytest.mark.usefixtures("short_chunks")
+@pytest.mark.parametrize(("shape", "chunks"), [((40, 24), 5), ((1, 30, 16), 5), ((3, 16), 1)])
+def test_sums_down_the_columns_are_cut(shape: Sequence[int], chunks: int) -> None:
+    kernel = the_kernel(fused(scale_gradient, f32(*shape)), NARROW)
+    found = [part.buffer for part in statements(kernel.body) if isinstance(part, Alloc)]
+    assert [b.shape for b in found if b.name.startswith("down")] == [(chunks, shape[-1])] * 2
 
 
 def test_long_rows_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
