@@ -9,6 +9,7 @@ functions of `elementary` and its neighbours use `code.fma` inside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from irflow import dtypes
@@ -181,9 +182,25 @@ def _remainder(x: Value, y: Value) -> Value | None:
 
 
 def _fmod(x: Value, y: Value) -> Value:
+    if x.dtype is dtypes.f32:
+        return _fmod_f32(x, y)
     if x.dtype.is_float:
         return x.code.binary("frem", x, y)
     return _rest(x, y)
+
+
+def _fmod_f32(x: Value, y: Value) -> Value:
+    """By a quotient in f64, which is exact below 2^28, as is its product with the divisor."""
+    code = x.code
+    a, b = cast(x, dtypes.f64), cast(y, dtypes.f64)
+    quotient = code.intrinsic("trunc", [a / b])
+    value = code.intrinsic("copysign", [cast(a - quotient * b, dtypes.f32), x])
+    limit = code.literal(2.0**28, dtypes.f64, x.lanes)
+    infinity = code.literal(math.inf, dtypes.f32, x.lanes)
+    # Unordered comparisons are true for NaN as well.
+    is_far = code.compare("fcmp uge", abs(quotient), limit)
+    is_far = is_far | code.compare("fcmp uge", abs(y), infinity)
+    return code.rarely(is_far, lambda: code.library("fmod", [x, y]), value)
 
 
 # ---------------------------------------------------------------------------------- bits and powers
@@ -257,6 +274,11 @@ def _power(x: Value, y: Value) -> Value:
     return x.code.lanewise(lambda args: x.code.call(name, args, x.dtype), (x, y))
 
 
+def _cbrt(x: Value) -> Value | None:
+    """In f32 by its expansion, a power with a step of Newton's."""
+    return None if x.dtype is dtypes.f32 else library("cbrt")(x)
+
+
 SPELLINGS: dict[str, Spelling] = {
     # arithmetic
     "add": opcodes("fadd", "add", "add"),
@@ -304,15 +326,12 @@ SPELLINGS: dict[str, Spelling] = {
     "log1p": logarithms.log1p,
     "log2": logarithms.log2,
     "log10": logarithms.log10,
-    "cbrt": library("cbrt"),
+    "cbrt": _cbrt,
     # trigonometric and hyperbolic
     "sin": trigonometric.sin,
     "cos": trigonometric.cos,
     "tan": trigonometric.tan,
-    "arcsin": library("asin"),
-    "arccos": library("acos"),
-    "arctan": library("atan"),
-    "arctan2": library("atan2"),
+    "arctan": trigonometric.arctan,
     # special functions
     "erf": error_functions.erf,
     "erfc": error_functions.erfc,

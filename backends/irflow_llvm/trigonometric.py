@@ -1,11 +1,12 @@
-"""`sin`, `cos` and `tan` of vectors: multiples of pi / 2 are taken off, the rest is a polynomial.
+"""`sin`, `cos`, `tan` and `arctan` of vectors: a reduction to small arguments, then a polynomial.
 
-Lanes so large that the reduction would be wrong take the C library's function; where there are
-none, nothing is called.
+The first three take off multiples of pi / 2. Lanes so large that this would be wrong take the C
+library's function; where there are none, nothing is called.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,12 +25,14 @@ class Tables:
         limit: up to which size of the argument they are.
         sine: (sin(r) - r) / r^3 as a polynomial in r², lowest degree first.
         cosine: (cos(r) - 1 + r² / 2) / r^4, likewise.
+        arctangent: (arctan(r) - r) / r^3 for |r| <= tan(pi / 8), likewise.
     """
 
     half_pi: tuple[float, ...]
     limit: float
     sine: tuple[float, ...]
     cosine: tuple[float, ...]
+    arctangent: tuple[float, ...]
 
 
 # Remez's algorithm for the relative errors; the largest are 3.8e-9 and 3.7e-18.
@@ -40,6 +43,8 @@ TABLES = {
         limit=6000.0,
         sine=(-0.16666654538111242, 0.008332156154128342, -0.0001951464608968401),
         cosine=(0.04166664555688375, -0.0013887309991982221, 2.4432428007078543e-05),
+        arctangent=(-0.33333315188799384, 0.19998471528725187, -0.14243533587823604,
+                    0.10593815435953263, -0.06078225458544938),
     ),
     dtypes.f64: Tables(
         half_pi=(1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21,
@@ -49,9 +54,16 @@ TABLES = {
               2.7557313588311754e-06, -2.505074242259359e-08, 1.5895911704988898e-10),
         cosine=(0.041666666666666595, -0.00138888888888729, 2.480158728875073e-05,
                 -2.7557314149377366e-07, 2.0875696677467237e-09, -1.1358316035629973e-11),
+        arctangent=(-0.333333333333332, 0.1999999999995325, -0.1428571428016662,
+                    0.11111110782157028, -0.09090897725293746, 0.07692059717983091,
+                    -0.06663099208480168, 0.058478592990766305, -0.050391905124339366,
+                    0.03806214149728417, -0.017905040719660478),
     ),
 }
 # fmt: on
+
+PI_BEYOND = 1.2246467991473532e-16
+"""What f64 lacks of pi."""
 
 
 def sin(x: Value) -> Value | None:
@@ -84,6 +96,28 @@ def tan(x: Value) -> Value | None:
         return result
 
     return _by_quarter(x, "tan", fast)
+
+
+def arctan(x: Value) -> Value | None:
+    """The inverse tangent; within 2 ulp.
+
+    Above tan(pi / 8) it is pi / 4 + arctan((x - 1) / (x + 1)), above its inverse pi / 2 - arctan(1
+    / x).
+    """
+    if x.dtype not in TABLES:
+        return None
+    size = abs(x)
+    zero, one = (x.code.literal(number, x.dtype, x.lanes) for number in (0.0, 1.0))
+    is_middle, is_large = size > math.sqrt(2) - 1, size > math.sqrt(2) + 1
+    upper = where(is_large, -1.0, where(is_middle, size - 1, size))
+    lower = where(is_large, size, where(is_middle, size + 1, one))
+    r = upper / lower
+    square = r * r
+    series = r * square * polynomial(TABLES[x.dtype].arctangent, square)
+    high = float(x.dtype.numpy.type(math.pi / 4))
+    low = math.pi / 4 - high + PI_BEYOND / 4
+    turn, rest = (where(is_large, 2 * part, where(is_middle, part, zero)) for part in (high, low))
+    return x.code.intrinsic("copysign", [turn + (r + (series + rest)), x])
 
 
 def _by_quarter(
