@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         vmap,
     )
     from irflow.frontend.jit import jit
+    from irflow.keras.engine.tape import GradientTape
     from irflow.session import (
         Graph,
         Session,
@@ -82,6 +83,7 @@ _GRAPH_NAMES = [
 _CONTROL_NAMES = ["checkpoint", "cond", "fori_loop", "scan", "switch", "while_loop"]
 _HOMES = {
     "IrflowError": "errors",
+    "GradientTape": "keras.engine.tape",
     "use_backend": "compiler",
     **dict.fromkeys(_GRAPH_NAMES, "session"),
     **dict.fromkeys(_CONTROL_NAMES, "control"),
@@ -118,6 +120,7 @@ _NAMESPACES = (
 )
 
 __all__ = [
+    "GradientTape",
     "Graph",
     "IrflowError",
     "Session",

@@ -46,7 +46,7 @@ def trace_function(
         results = [trace.lift(tensor) for tensor in tensors]
         roles = [OutputRole("result", path.removeprefix("result")) for path in paths]
         updates = list(trace.assigned)
-        roles += [OutputRole("update", variable.name) for variable in updates]
+        roles += [OutputRole("update", trace.role_name(variable)) for variable in updates]
         trace.graph.set_outputs([*results, *trace.assigned.values()], roles)
     weak = tuple(tensor.is_weak for tensor in tensors)
     return TracedFunction(trace.graph, structure, weak, trace.captures, updates)

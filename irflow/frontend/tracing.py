@@ -65,6 +65,7 @@ class Trace:
         self._constants: dict[int, tuple[np.ndarray, Value]] = {}
         self._captured: dict[Value, Value] = {}
         self._variables: dict[Variable, Value] = {}
+        self._names: dict[str, int] = {}
         self._known: dict[Value, np.ndarray] = {}
 
     @property
@@ -128,11 +129,21 @@ class Trace:
         if variable not in self._variables:
             # The enclosing graphs need the input as well, and know what was assigned so far.
             outer = variable.value_in(self.parent)
-            role = InputRole("parameter" if variable.trainable else "state", variable.name)
+            kind = "parameter" if variable.trainable else "state"
+            role = InputRole(kind, self._free_name(variable.name))
             value = self.add_input(variable.type, variable.name, outer, role)
             self.captures.append(variable)
             self._variables[variable] = value
         return self._variables[variable]
+
+    def role_name(self, variable: Variable) -> str:
+        """The name of a variable that was read, which is not that of another one."""
+        return self.graph.signature.inputs[self._variables[variable].index].name
+
+    def _free_name(self, name: str) -> str:
+        number = self._names.get(name, 0) + 1
+        self._names[name] = number
+        return name if number == 1 else self._free_name(f"{name}_{number}")
 
     def assign(self, variable: Variable, tensor: Tensor) -> Operation | None:
         """Give a variable a value; it becomes an output of the graph, and the old one an input."""

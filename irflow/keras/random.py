@@ -124,7 +124,7 @@ def uniform(
 
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
     """Integers from `minval` to below `maxval`."""
-    return random.randint(draw_seed(seed), shape, minval, maxval).astype(dtype)
+    return random.randint(draw_seed(seed), minval, maxval, shape).astype(dtype)
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:

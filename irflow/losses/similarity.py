@@ -18,6 +18,8 @@ def circle(
     embeddings: TensorLike,
     labels: TensorLike,
     *,
+    references: TensorLike | None = None,
+    reference_labels: TensorLike | None = None,
     gamma: float = 80.0,
     margin: float = 0.4,
     remove_diagonal: bool = True,
@@ -34,21 +36,21 @@ def circle(
     Args:
         embeddings: `[n, features]`, of norm 1.
         labels: `[n]` class numbers.
+        references: `[m, features]`, what each embedding makes pairs with; by default all of them.
+        reference_labels: `[m]`, those of the references; by default the labels.
         gamma: how much the worst pairs count more than others.
         margin: how far apart the two kinds of pairs are to be.
-        remove_diagonal: whether an example makes no pair with itself.
+        remove_diagonal: whether an example makes no pair with the reference of its own number.
         reduction: over the examples.
 
     Raises:
         ShapeError: there is not one label for each embedding.
     """
-    x, y = inexact(embeddings), as_tensor(labels)
-    if x.ndim != 2 or y.shape != x.shape[:1]:
-        facts = [("embeddings", x.type), ("labels", y.type)]
-        raise ShapeError("circle: one label an embedding is needed", facts=facts)
-    distance: Any = row("maximum", 1 - x @ x.T, 0.0)
-    column = ops.expand_dims(y, 1)
-    is_right: Any = row("equal", column, ops.expand_dims(y, 0))
+    x, y = _labelled(embeddings, labels)
+    others = x if references is None else references
+    keys, key_labels = _labelled(others, y if reference_labels is None else reference_labels)
+    distance: Any = row("maximum", 1 - x @ keys.T, 0.0)
+    is_right: Any = row("equal", ops.expand_dims(y, 1), ops.expand_dims(key_labels, 0))
     is_wrong = row("logical_not", is_right)
     if remove_diagonal:
         places = ops.iota(x, distance.shape, 0), ops.iota(x, distance.shape, 1)
@@ -57,6 +59,14 @@ def circle(
     wrong = gamma * row("maximum", 1 + margin - distance, 0.0) * (1 - margin - distance)
     total = _over(is_right, right) + _over(is_wrong, wrong)
     return reduced(row("softplus", total), reduction)
+
+
+def _labelled(embeddings: TensorLike, labels: TensorLike) -> tuple[Tensor, Tensor]:
+    x, y = inexact(embeddings), as_tensor(labels)
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        facts = [("embeddings", x.type), ("labels", y.type)]
+        raise ShapeError("circle: one label an embedding is needed", facts=facts)
+    return x, y
 
 
 def _over(chosen: Tensor, logits: Any) -> Any:

@@ -2,12 +2,12 @@
 
 A cell takes the input and the state of one step and returns the output and the next state; `rnn`
 runs one along the time axis. `simple_rnn`, `lstm` and `gru` multiply all inputs by their kernel at
-once, before the loop.
+once, before the loop. A kernel of None says that the inputs are these products already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from irflow import control, ops, tree
@@ -17,6 +17,7 @@ from irflow.nn.activations import row, sigmoid, tanh
 
 Activation = Callable[[Any], Tensor]
 Cell = Callable[[Tensor, Any], tuple[Any, Any]]
+Factors = Sequence[TensorLike] | None
 
 
 @public
@@ -28,6 +29,7 @@ def rnn(
     mask: TensorLike | None = None,
     reverse: bool = False,
     zero_masked: bool = False,
+    unroll: int | bool = 1,
 ) -> tuple[Any, Any]:
     """A cell along the time axis.
 
@@ -40,6 +42,7 @@ def rnn(
             the step before, zeros at the start.
         reverse: begin with the last step; the outputs stand in the order they are computed in.
         zero_masked: the output of a masked step is zeros.
+        unroll: as of `irf.scan`.
 
     Returns:
         All outputs `[n, time, ...]`, and the last state.
@@ -51,7 +54,7 @@ def rnn(
             output, following = cell(x, state)
             return following, output
 
-        last, outputs = control.scan(advance, initial_state, steps)
+        last, outputs = control.scan(advance, initial_state, steps, unroll=unroll)
         return tree.map_leaves(_time_second, outputs), last
 
     def advance_masked(carry: Any, step: Any) -> tuple[Any, Any]:
@@ -65,7 +68,8 @@ def rnn(
     example, _ = cell(steps[0], initial_state)
     start = initial_state, tree.map_leaves(ops.zeros_like, example)
     is_real = _time_first(as_tensor(mask), reverse)
-    (last, _), outputs = control.scan(advance_masked, start, (steps, is_real))
+    sequences = steps, is_real
+    (last, _), outputs = control.scan(advance_masked, start, sequences, unroll=unroll)
     return tree.map_leaves(_time_second, outputs), last
 
 
@@ -87,8 +91,18 @@ def _chosen(is_real: Tensor, new: Any, old: Any) -> Any:
     return tree.map_leaves(choose, new, old)
 
 
-def _projected(x: TensorLike, kernel: TensorLike, bias: TensorLike | None) -> Tensor:
-    found = inexact(x) @ as_tensor(kernel)
+def _projected(x: TensorLike, kernel: TensorLike | None, bias: TensorLike | None) -> Tensor:
+    found = inexact(x) if kernel is None else inexact(x) @ as_tensor(kernel)
+    return cast(Tensor, found if bias is None else found + bias)
+
+
+def _recurrent(h: Tensor, kernel: Tensor, bias: TensorLike | None, factors: Factors) -> Tensor:
+    """The product of the state with the kernel, where each gate may see the state scaled."""
+    if factors is None:
+        return _projected(h, kernel, bias)
+    parts = zip(factors, ops.split(kernel, len(factors), -1), strict=True)
+    products = [cast(Tensor, (h * as_tensor(factor)) @ part) for factor, part in parts]
+    found = ops.concatenate(products, h.ndim - 1)
     return cast(Tensor, found if bias is None else found + bias)
 
 
@@ -99,11 +113,12 @@ def _projected(x: TensorLike, kernel: TensorLike, bias: TensorLike | None) -> Te
 def simple_rnn_cell(
     x: TensorLike,
     state: TensorLike,
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     *,
     activation: Activation = tanh,
+    state_factors: Factors = None,
 ) -> tuple[Tensor, Tensor]:
     """`h = activation(x kernel + h recurrent_kernel + bias)`, as output and as state.
 
@@ -114,14 +129,20 @@ def simple_rnn_cell(
         recurrent_kernel: `[units, units]`.
         bias: `[units]`.
         activation: of one tensor.
+        state_factors: `[[n, units]]`: what the state is multiplied by in its product, for dropout.
     """
-    return _simple_step(_projected(x, kernel, bias), state, recurrent_kernel, activation)
+    z = _projected(x, kernel, bias)
+    return _simple_step(z, state, recurrent_kernel, activation, state_factors)
 
 
 def _simple_step(
-    z: Tensor, h: TensorLike, recurrent_kernel: TensorLike, activation: Activation
+    z: Tensor,
+    h: TensorLike,
+    recurrent_kernel: TensorLike,
+    activation: Activation,
+    factors: Factors,
 ) -> tuple[Tensor, Tensor]:
-    result = activation(z + as_tensor(h) @ as_tensor(recurrent_kernel))
+    result = activation(z + _recurrent(as_tensor(h), as_tensor(recurrent_kernel), None, factors))
     return result, result
 
 
@@ -129,12 +150,13 @@ def _simple_step(
 def lstm_cell(
     x: TensorLike,
     state: tuple[TensorLike, TensorLike],
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     *,
     activation: Activation = tanh,
     recurrent_activation: Activation = sigmoid,
+    state_factors: Factors = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """One step of long short-term memory (Hochreiter and Schmidhuber, 1997).
 
@@ -146,12 +168,15 @@ def lstm_cell(
         bias: `[4 * units]`.
         activation: of the candidate and the memory.
         recurrent_activation: of the gates.
+        state_factors: four of `[n, units]`: what the output of the step before is multiplied by
+            in the product for each gate, for dropout.
 
     Returns:
         The output, and the next state.
     """
     activations = activation, recurrent_activation
-    return _lstm_step(_projected(x, kernel, bias), state, recurrent_kernel, *activations)
+    z = _projected(x, kernel, bias)
+    return _lstm_step(z, state, recurrent_kernel, *activations, state_factors)
 
 
 def _lstm_step(
@@ -160,9 +185,11 @@ def _lstm_step(
     recurrent_kernel: TensorLike,
     activation: Activation,
     recurrent_activation: Activation,
+    factors: Factors,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     h, c = as_tensor(state[0]), as_tensor(state[1])
-    i, f, g, o = ops.split(cast(Tensor, z + h @ as_tensor(recurrent_kernel)), 4, -1)
+    gates = z + _recurrent(h, as_tensor(recurrent_kernel), None, factors)
+    i, f, g, o = ops.split(cast(Tensor, gates), 4, -1)
     memory = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
     output = recurrent_activation(o) * activation(memory)
     return output, (output, memory)
@@ -172,13 +199,14 @@ def _lstm_step(
 def gru_cell(
     x: TensorLike,
     state: TensorLike,
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     *,
     activation: Activation = tanh,
     recurrent_activation: Activation = sigmoid,
     reset_after: bool = True,
+    state_factors: Factors = None,
 ) -> tuple[Tensor, Tensor]:
     """One step of a gated recurrent unit (Cho et al., 2014).
 
@@ -191,6 +219,8 @@ def gru_cell(
         activation: of the candidate.
         recurrent_activation: of the gates.
         reset_after: whether the state is reset after its product with the kernel, or before.
+        state_factors: three of `[n, units]`: what the state is multiplied by in the product for
+            each gate, for dropout.
 
     Returns:
         The output, and the next state, which is the same.
@@ -198,7 +228,7 @@ def gru_cell(
     own, other = _gru_biases(bias)
     z = _projected(x, kernel, own)
     activations = activation, recurrent_activation
-    return _gru_step(z, state, recurrent_kernel, other, *activations, reset_after)
+    return _gru_step(z, state, recurrent_kernel, other, *activations, reset_after, state_factors)
 
 
 def _gru_biases(bias: TensorLike | None) -> tuple[Tensor | None, Tensor | None]:
@@ -217,20 +247,22 @@ def _gru_step(
     activation: Activation,
     recurrent_activation: Activation,
     reset_after: bool,
+    factors: Factors,
 ) -> tuple[Tensor, Tensor]:
     h, w = as_tensor(state), as_tensor(recurrent_kernel)
     x_update, x_reset, x_new = ops.split(x, 3, -1)
     if reset_after:
-        update, reset, new = ops.split(_projected(h, w, bias), 3, -1)
+        update, reset, new = ops.split(_recurrent(h, w, bias, factors), 3, -1)
         r = recurrent_activation(x_reset + reset)
         candidate = activation(x_new + r * new)
     else:
         units = h.shape[-1]
-        gates = _projected(h, w[:, : 2 * units], None if bias is None else bias[: 2 * units])
+        first, rest = (None, None) if bias is None else (bias[: 2 * units], bias[2 * units :])
+        gates = _recurrent(h, w[:, : 2 * units], first, None if factors is None else factors[:2])
         update, reset = ops.split(gates, 2, -1)
         r = recurrent_activation(x_reset + reset)
-        rest = None if bias is None else bias[2 * units :]
-        candidate = activation(x_new + _projected(r * h, w[:, 2 * units :], rest))
+        seen = h if factors is None else h * as_tensor(factors[2])
+        candidate = activation(x_new + _projected(r * seen, w[:, 2 * units :], rest))
     z = recurrent_activation(x_update + update)
     result = cast(Tensor, z * h + (1 - z) * candidate)
     return result, result
@@ -246,24 +278,25 @@ def _zeros(x: Tensor, recurrent_kernel: TensorLike) -> Tensor:
 @public
 def simple_rnn(
     x: TensorLike,
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     initial_state: TensorLike | None = None,
     *,
     activation: Activation = tanh,
+    state_factors: Factors = None,
     **loop: Any,
 ) -> tuple[Tensor, Tensor]:
     """`simple_rnn_cell` along `x[n, time, features]`.
 
     Returns all outputs and the last state. The state begins with zeros; `loop` are the options
-    `mask`, `reverse` and `zero_masked` of `rnn`.
+    `mask`, `reverse`, `zero_masked` and `unroll` of `rnn`.
     """
     inputs = _projected(x, kernel, bias)
     state = _zeros(inputs, recurrent_kernel) if initial_state is None else initial_state
 
     def cell(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        return _simple_step(z, h, recurrent_kernel, activation)
+        return _simple_step(z, h, recurrent_kernel, activation, state_factors)
 
     return rnn(cell, inputs, state, **loop)
 
@@ -271,22 +304,23 @@ def simple_rnn(
 @public
 def lstm(
     x: TensorLike,
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     initial_state: tuple[TensorLike, TensorLike] | None = None,
     *,
     activation: Activation = tanh,
     recurrent_activation: Activation = sigmoid,
+    state_factors: Factors = None,
     **loop: Any,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """`lstm_cell` along `x[n, time, features]`; results and options as of `simple_rnn`."""
     inputs = _projected(x, kernel, bias)
-    zeros = _zeros(inputs, recurrent_kernel)
+    zeros, activations = _zeros(inputs, recurrent_kernel), (activation, recurrent_activation)
     state = (zeros, zeros) if initial_state is None else tuple(initial_state)
 
     def cell(z: Tensor, hc: Any) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        return _lstm_step(z, hc, recurrent_kernel, activation, recurrent_activation)
+        return _lstm_step(z, hc, recurrent_kernel, *activations, state_factors)
 
     return rnn(cell, inputs, state, **loop)
 
@@ -294,7 +328,7 @@ def lstm(
 @public
 def gru(
     x: TensorLike,
-    kernel: TensorLike,
+    kernel: TensorLike | None,
     recurrent_kernel: TensorLike,
     bias: TensorLike | None = None,
     initial_state: TensorLike | None = None,
@@ -302,6 +336,7 @@ def gru(
     activation: Activation = tanh,
     recurrent_activation: Activation = sigmoid,
     reset_after: bool = True,
+    state_factors: Factors = None,
     **loop: Any,
 ) -> tuple[Tensor, Tensor]:
     """`gru_cell` along `x[n, time, features]`; results and options as of `simple_rnn`."""
@@ -311,6 +346,6 @@ def gru(
     activations = activation, recurrent_activation
 
     def cell(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        return _gru_step(z, h, recurrent_kernel, other, *activations, reset_after)
+        return _gru_step(z, h, recurrent_kernel, other, *activations, reset_after, state_factors)
 
     return rnn(cell, inputs, state, **loop)

@@ -14,6 +14,7 @@ from irflow.optim.adam import Adam, AdamW
 from irflow.optim.adamax import Adamax
 from irflow.optim.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from irflow.optim.ftrl import Ftrl
+from irflow.optim.lamb import Lamb
 from irflow.optim.lion import Lion
 from irflow.optim.nadam import Nadam
 from irflow.optim.optimizer import LearningRate, Optimizer, State
@@ -29,6 +30,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Ftrl",
+    "Lamb",
     "LearningRate",
     "Lion",
     "Nadam",

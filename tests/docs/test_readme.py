@@ -1,9 +1,11 @@
-"""The README's example runs and prints what the README says."""
+"""The README's examples run and print what the README says."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -12,8 +14,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_example_prints_what_the_readme_says(tmp_path, bless):
-    (source,), (expected,) = blocks("python"), blocks("text")
+EXAMPLES = list(zip(blocks("python"), blocks("text"), strict=True))
+
+
+@pytest.mark.parametrize(("source", "expected"), EXAMPLES, ids=["keras", "function"])
+def test_examples_print_what_the_readme_says(tmp_path, bless, source, expected):
     script = tmp_path / "example.py"
     script.write_text(source, encoding="utf-8")
     printed = subprocess.run(
@@ -27,8 +32,8 @@ def test_example_prints_what_the_readme_says(tmp_path, bless):
     assert printed == expected
 
 
-def test_example_is_short():
-    (source,) = blocks("python")
+@pytest.mark.parametrize(("source", "_"), EXAMPLES, ids=["keras", "function"])
+def test_examples_are_short(source, _):
     assert len([line for line in source.splitlines() if line.strip()]) <= 20
 
 

@@ -294,6 +294,9 @@ def test_circle():
     found = losses.circle(x, y, gamma=4, margin=0.3, reduction="none")
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
     assert expected[5] == 0  # the only one of its class
+    options = {"gamma": 4, "margin": 0.3, "reduction": "none"}
+    some = losses.circle(x[:2], y[:2], references=x, reference_labels=y, **options)
+    np.testing.assert_allclose(np.asarray(some), expected[:2], rtol=1e-6)
     with pytest.raises(irf.errors.ShapeError, match="one label an embedding"):
         losses.circle(x, y[:5])
 

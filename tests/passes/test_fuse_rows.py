@@ -65,6 +65,19 @@ def test_rows_that_become_columns_are_not_joined() -> None:
     assert shown(graph) == ["reduce", "loop(broadcast subtract)"]
 
 
+def test_sums_of_columns_go_with_the_rows_that_they_are_made_of() -> None:
+    text = f"""graph @f(%x: f32[n, 8]) -> f32[n, 8], f32[8] {{ {CENTRED}
+      %3 = elementwise<multiply> %2, %x : f32[n, 8]
+      %4 = reduce<add, axes=(0,)> %3 : f32[8]
+      %5 = elementwise<exp> %4 : f32[8]
+      return %2, %5
+    }}"""
+    graph, _ = fuse(text)
+    assert shown(graph) == ["rows(reduce broadcast subtract multiply reduce exp)"]
+    graph, _ = fuse(text.replace("8", "9000"))
+    assert len(shown(graph)) == 2
+
+
 def test_few_long_rows_are_not_joined() -> None:
     text = f"graph @f(%x: f32[n, 8]) -> f32[n, 8] {{ {CENTRED} return %2 }}"
     sizes = {"[n, 8]": "[3, 9000]", "(n, 8)": "(3, 9000)", "[n]": "[3]"}

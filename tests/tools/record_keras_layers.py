@@ -1,4 +1,6 @@
-"""Write tests/files/keras_layers.json: what Keras 3 does in every case of the table of layers.
+"""Write what Keras 3 does in every case of the tables of layers.
+
+The results are tests/files/keras_layers.json and tests/files/keras_sequences.json.
 
     KERAS_BACKEND=jax python -m tests.tools.record_keras_layers
 
@@ -14,9 +16,11 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 from tests.irflow.keras.layer_cases import CASES
+from tests.irflow.keras.sequence_cases import SEQUENCE_CASES
 from tests.irflow.keras.trajectories import theirs
 
-PATH = Path(__file__).resolve().parents[1] / "files" / "keras_layers.json"
+FILES = Path(__file__).resolve().parents[1] / "files"
+TABLES = {"keras_layers.json": CASES, "keras_sequences.json": SEQUENCE_CASES}
 
 
 def rounded(value: object) -> object:
@@ -30,10 +34,11 @@ def rounded(value: object) -> object:
 
 
 def main() -> None:
-    rows = {case.id: rounded(theirs(case).digest()) for case in CASES}
-    lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
-    body = ",\n".join([f'"keras": "{keras.__version__}"', *lines])
-    PATH.write_text("{\n" + body + "\n}\n", "utf-8")
+    for file, cases in TABLES.items():
+        rows = {case.id: rounded(theirs(case).digest()) for case in cases}
+        lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
+        body = ",\n".join([f'"keras": "{keras.__version__}"', *lines])
+        (FILES / file).write_text("{\n" + body + "\n}\n", "utf-8")
 
 
 if __name__ == "__main__":

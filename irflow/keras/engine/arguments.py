@@ -48,7 +48,10 @@ def call_form(function: Callable[..., Any]) -> CallForm:
 @functools.cache
 def build_names(function: Callable[..., Any]) -> tuple[str, ...]:
     """The parameters of an unbound `build`, without `self`."""
-    return tuple(inspect.signature(function).parameters)[1:]
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return ("input_shape",)
+    return tuple(p.name for p in parameters)
 
 
 def build_shapes(names: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def as_leaf(value: Any) -> np.ndarray:
         array = as_array(value)
     if array.dtype == np.float64 and config.floatx() != "float64":
         return array.astype(config.floatx())
-    return array
+    # Otherwise each compiled call would copy it.
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def as_arrays(values: Any) -> Any:
@@ -214,35 +215,32 @@ def as_batch(x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Batch:
     return Arrays.of(x, y, sample_weight, class_weight).parts
 
 
-def orders(
-    size: int, batch_size: int, shuffle: Any, generator: np.random.Generator | None = None
-) -> list[np.ndarray]:
+def orders(size: int, batch_size: int, shuffle: Any) -> list[np.ndarray]:
     """The numbers of the samples of an epoch: `i64[steps, batch]`, and `i64[1, rest]`.
 
     Args:
         size: how many samples there are.
         batch_size: of them make a batch.
-        shuffle: True for a new order, "batch" for one of batches, False for none.
-        generator: of the order; NumPy's global one by default.
+        shuffle: True for a new order, by NumPy's global generator; "batch" for one of batches,
+            False for none.
     """
     whole = size // batch_size
-    order = _order(size, batch_size, shuffle, generator or np.random.mtrand._rand)
+    order = _order(size, batch_size, shuffle)
     parts = [order[: whole * batch_size].reshape(whole, batch_size)] if whole else []
     if whole * batch_size < size:
         parts.append(order[whole * batch_size :][None])
     return parts
 
 
-def _order(size: int, batch_size: int, shuffle: Any, generator: Any) -> np.ndarray:
+def _order(size: int, batch_size: int, shuffle: Any) -> np.ndarray:
     if shuffle == "batch":
         whole = size // batch_size
         order = np.arange(size)
         rows = order[: whole * batch_size].reshape(whole, batch_size)
-        rows[:] = rows[generator.permutation(whole)]
+        rows[:] = rows[np.random.permutation(whole)]
         return order
     if shuffle:
-        found: np.ndarray = generator.permutation(size)
-        return found
+        return np.random.permutation(size)
     return np.arange(size)
 
 

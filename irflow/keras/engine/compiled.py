@@ -211,7 +211,10 @@ class CompiledMetrics:
                 for i, wanted in enumerate(_per_output(given, y_pred, self._names)):
                     for each in wanted:
                         metric = metric_for(each, targets[i], predictions[i])
-                        name = f"{keys[i]}_{metric.name}" if len(keys) > 1 else metric.name
+                        prefix = f"{keys[i]}_" if len(keys) > 1 else ""
+                        name = prefix + metric.name
+                        if is_weighted and name in counts:
+                            name = f"{prefix}weighted_{metric.name}"
                         number = counts[name]
                         counts[name] += 1
                         label = f"{name}_{number}" if number else name

@@ -7,10 +7,12 @@ from typing import Any
 from irflow import tree
 from irflow.errors import ArtifactError
 from irflow.keras.engine.network import Network
-from irflow.keras.engine.symbolic import KerasTensor, Node, Operator
+from irflow.keras.engine.symbolic import KerasTensor, Node, Operation, Operator
+from irflow.keras.ops import Function
 from irflow.keras.saving import registry
 
 _PLACE = "__keras_tensor__"
+_OPERATIONS: dict[str, Any] = {"Operator": Operator, "Function": Function}
 
 
 def network_config(network: Network) -> dict[str, Any]:
@@ -35,9 +37,9 @@ def network_config(network: Network) -> dict[str, Any]:
 
 
 def _operation_config(operation: Any) -> dict[str, Any]:
-    if isinstance(operation, Operator):
+    if isinstance(operation, Operation):
         config = registry.serialize_keras_object(operation.get_config())
-        return {"class_name": "Operator", "config": config, "name": operation.name}
+        return {"class_name": type(operation).__name__, "config": config, "name": operation.name}
     config = registry.serialize_keras_object(operation)
     return {**config, "name": operation.name}
 
@@ -94,9 +96,9 @@ def rebuild(
 
 
 def _made(config: dict[str, Any], custom_objects: Any) -> Any:
-    if config["class_name"] == "Operator":
+    if config["class_name"] in _OPERATIONS:
         inner = {k: _restored(v, []) for k, v in config["config"].items()}
-        return Operator.from_config(inner)
+        return _OPERATIONS[config["class_name"]].from_config(inner)
     return registry.deserialize_keras_object(config, custom_objects)
 
 

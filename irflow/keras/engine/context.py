@@ -1,4 +1,4 @@
-"""What the layers of one call share: whether it is training."""
+"""What layers share: whether a call is training, and whether weights are to come from a file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ class _Context(threading.local):
     def __init__(self) -> None:
         self.depth = 0
         self.training: bool | None = None
+        self.is_to_be_filled = False
 
 
 _context = _Context()
@@ -37,3 +38,19 @@ def calling(training: bool | None) -> Iterator[None]:
     finally:
         _context.depth -= 1
         _context.training = before
+
+
+def is_to_be_filled() -> bool:
+    """Whether weights that are made now get their values from a file afterwards."""
+    return _context.is_to_be_filled
+
+
+@contextmanager
+def to_be_filled() -> Iterator[None]:
+    """Weights that are made inside are zeros, as drawing millions of numbers takes seconds."""
+    before = _context.is_to_be_filled
+    _context.is_to_be_filled = True
+    try:
+        yield
+    finally:
+        _context.is_to_be_filled = before

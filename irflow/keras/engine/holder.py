@@ -14,6 +14,7 @@ from irflow.frontend import Variable, asarray
 from irflow.frontend.tracing import suspended
 from irflow.keras import constraints, initializers, regularizers
 from irflow.keras.dtype_policies import DTypePolicy, standardize_dtype
+from irflow.keras.engine.context import is_to_be_filled
 from irflow.keras.engine.tracking import held, is_metric, is_seed, unique
 
 
@@ -177,8 +178,9 @@ class Holder:
         kind = standardize_dtype(dtype or self.dtype)
         if initializer is None:
             initializer = "glorot_uniform" if "float" in kind else "zeros"
+        rule = initializers.get("zeros" if is_to_be_filled() else initializer)
         with suspended():
-            value = asarray(initializers.get(initializer)(shape, dtype=kind), kind)
+            value = asarray(rule(shape, dtype=kind), kind)
             label = f"{self.name}/{name or 'variable'}"
             variable = Variable(value, name=label, trainable=trainable and self._trainable)
         self._track(variable, trainable)

@@ -178,18 +178,21 @@ class Programs:
         """The first call; where symbolic sizes fail, the plain way is taken from now on."""
         try:
             result = function(*args)
+        except (MemoryError, OSError):
+            raise
         except Exception as error:
-            if not _is_of_sizes(error):
-                raise
-            self._concrete.add(key)
-            reason = str(error).splitlines()[0]
-            log.write(
-                "recompiles",
-                f"{self._model.name}: {key[1]} is compiled for each size of the batch, "
-                f"as it needs to know the sizes: {reason}",
-            )
-            return plain()
-        self._functions[key] = function
+            reason = str(error).partition("\n")[0]
+        else:
+            self._functions[key] = function
+            return result
+        # An error that has nothing to do with sizes comes again, and names those of the data.
+        self._concrete.add(key)
+        result = plain()
+        log.write(
+            "recompiles",
+            f"{self._model.name}: {key[1]} is compiled for each size of the batch, "
+            f"as it needs to know the sizes: {reason}",
+        )
         return result
 
     # ---------------------------------------------------------------------------------- predict
@@ -228,8 +231,3 @@ def _structure_key(data: Batch) -> Any:
 
 def _specs(data: Batch, first: str) -> Any:
     return tree.map_leaves(lambda leaf: _spec(_kind(leaf), first), data)
-
-
-def _is_of_sizes(error: Exception) -> bool:
-    """Whether an error may be because sizes are not known: the plain way will tell."""
-    return not isinstance(error, (MemoryError, OSError))

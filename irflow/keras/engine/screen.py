@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -40,7 +42,7 @@ class Screen:
             return
         self._console = console or Console(highlight=False, soft_wrap=True)
         self.verbose = verbosity(verbose, self._console)
-        self._live: Live | None = None
+        self._live: Live | _Cell | None = None
         self._steps: int | None = None
         self._begin = self._after_first = self._shown = 0.0
         self._first = 0
@@ -59,9 +61,7 @@ class Screen:
         if title is not None:
             self._console.print(Text(title))
         if self.verbose == 1 and can_move(self._console):
-            self._live = Live(
-                Text(), console=self._console, auto_refresh=False, vertical_overflow="visible"
-            )
+            self._live = _moving_line(self._console)
             self._live.start()
 
     def update(self, step: int, logs: dict[str, Any]) -> None:
@@ -95,7 +95,8 @@ class Screen:
 
     def _line(self, step: int, logs: dict[str, Any], now: float, is_last: bool) -> Text:
         steps = self._steps if self._steps is not None else step if is_last else None
-        line = Text(no_wrap=True, overflow="ellipsis")
+        # While it moves it stays one line; at the end nothing is left out.
+        line = Text(no_wrap=not is_last, overflow="fold" if is_last else "ellipsis")
         digits = len(str(steps)) if steps else 7
         line.append(f"{step:>{digits}}/{steps if steps else 'Unknown'}", style="bold")
         if self.verbose == 1 and steps:
@@ -116,6 +117,36 @@ class Screen:
         if step > self._first:
             return (now - self._after_first) / (step - self._first)
         return (now - self._begin) / max(step, 1)
+
+
+class _Cell:
+    """A line in the output of a notebook's cell, where rich's `Live` would need a further package.
+
+    Args:
+        display: of IPython.
+    """
+
+    def __init__(self, display: Callable[..., Any]) -> None:
+        self._display = display
+        self._handle: Any = None
+
+    def start(self) -> None:
+        """Show an empty line."""
+        self._handle = self._display({"text/plain": ""}, raw=True, display_id=True)
+
+    def update(self, line: Text, *, refresh: bool = True) -> None:
+        """Show another line in its place."""
+        if refresh:
+            self._handle.update({"text/plain": line.plain}, raw=True)
+
+    def stop(self) -> None:
+        """Leave it as it is."""
+
+
+def _moving_line(console: Console) -> Live | _Cell:
+    if console.is_jupyter:
+        return _Cell(importlib.import_module("IPython.display").display)
+    return Live(Text(), console=console, auto_refresh=False, vertical_overflow="visible")
 
 
 def _clock(seconds: float) -> str:

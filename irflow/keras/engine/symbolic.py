@@ -147,7 +147,28 @@ def record(
     return outputs
 
 
-class Operator:
+class Operation:
+    """What a functional model can call besides layers.
+
+    Args:
+        name: unique.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._inbound_nodes: list[Node] = []
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal operation."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The operation that `get_config` describes."""
+        return cls(**config)
+
+
+class Operator(Operation):
     """An operator or method of tensors as an operation of a functional model.
 
     Args:
@@ -161,9 +182,8 @@ class Operator:
     def __init__(self, method: str, settings: tuple[Any, ...] = (), name: str | None = None):
         if method not in _METHODS:
             raise UsageError(f"{method!r} is no operator of a functional model")
+        super().__init__(name or auto_name(method.strip("_")))
         self.method, self.settings = method, tuple(settings)
-        self.name = name or auto_name(method.strip("_"))
-        self._inbound_nodes: list[Node] = []
 
     def __call__(self, *tensors: Any) -> Any:
         if is_symbolic(tensors):
@@ -175,13 +195,7 @@ class Operator:
         return getattr(first, self.method)(*others, *self.settings)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes an equal operation."""
         return {"method": self.method, "settings": self.settings, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Operator:
-        """The operation that `get_config` describes."""
-        return cls(config["method"], tuple(config["settings"]), config["name"])
 
 
 _OPERATORS = (

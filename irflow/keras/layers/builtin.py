@@ -74,7 +74,7 @@ class BuiltinLayer(Layer):
 
 def described(name: str, value: Any) -> Any:
     """An argument of a layer as JSON knows it."""
-    if name == "activation":
+    if name.endswith("activation"):
         return activations.serialize(value)
     return registry.serialize_keras_object(value) if not isinstance(value, tuple) else plain(value)
 

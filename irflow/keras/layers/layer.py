@@ -10,6 +10,7 @@ import numpy as np
 from irflow import tree
 from irflow.errors import UsageError
 from irflow.frontend import Tensor, Variable, asarray
+from irflow.frontend.boundary import public
 from irflow.frontend.tracing import suspended
 from irflow.keras import config, regularizers
 from irflow.keras.dtype_policies import DTypePolicy
@@ -23,9 +24,10 @@ from irflow.keras.engine.arguments import (
     split_arguments,
 )
 from irflow.keras.engine.holder import Holder
+from irflow.keras.engine.inference import infer
 from irflow.keras.engine.input_spec import assert_input_compatibility
 from irflow.keras.engine.naming import auto_name
-from irflow.keras.engine.symbolic import Node, is_symbolic, record
+from irflow.keras.engine.symbolic import KerasTensor, Node, is_symbolic, record
 from irflow.keras.saving.registry import serialize_keras_object
 
 
@@ -85,12 +87,13 @@ class Layer(Holder):
 
     # ------------------------------------------------------------------------- to be overridden
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, *input_shape: Any, **input_shapes: Any) -> None:
         """Make the weights; called once, before the first `call`.
 
         Args:
             input_shape: a tuple with None where a size is not known, such as that of the batch;
                 for nested inputs a nesting of tuples.
+            **input_shapes: a `build` may instead take `x_shape` for each argument `x` of `call`.
         """
         self.built = True
 
@@ -105,6 +108,15 @@ class Layer(Holder):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the outputs; that of the inputs if nothing else is said."""
         return previous_mask
+
+    def compute_output_shape(self, *input_shape: Any) -> Any:
+        """The shape, or shapes, of the outputs for the shapes of the inputs, with the batch."""
+        leaves, structure = tree.flatten(tuple(map(_as_places, input_shape)))
+        rows = [(place.shape, place.dtype) for place in leaves]
+        kind, found = infer(lambda tensors: self(*structure.unflatten(tensors)), rows, self.name)
+        self._clear_losses()
+        shapes = [KerasTensor(shape, dtype, "shape") for shape, dtype in found]
+        return tree.map_leaves(lambda place: place.shape, kind.unflatten(shapes))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `__init__` that make an equal layer.
@@ -164,6 +176,7 @@ class Layer(Holder):
 
     # ------------------------------------------------------------------------------------ calls
 
+    @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_symbolic(args, kwargs):
             return self._record(args, kwargs)
@@ -327,6 +340,15 @@ class Layer(Holder):
 
 # A class that inherits it from Layer or Model has its arguments put in.
 setattr(Layer.get_config, "is_default", True)  # noqa: B010
+
+
+def _as_places(shape: Any) -> Any:
+    """Nested shapes as nested places."""
+    if isinstance(shape, dict):
+        return {key: _as_places(inner) for key, inner in shape.items()}
+    if any(isinstance(size, (tuple, list, dict)) for size in shape):
+        return [_as_places(inner) for inner in shape]
+    return KerasTensor(shape, config.floatx(), "shape")
 
 
 def _is_plain(value: Any) -> bool:

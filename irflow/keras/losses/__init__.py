@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from irflow.keras.lookup import Family
@@ -114,7 +113,7 @@ def serialize(loss: Any) -> Any:
     return registry.serialize_keras_object(loss)
 
 
-def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The loss, or the function, that a name or a config describes."""
     return _FAMILY.deserialize(name, custom_objects)
 

@@ -28,6 +28,12 @@ class Loss:
 
     Raises:
         UnknownNameError: no such reduction.
+
+    >>> class Cubed(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return abs(y_true - y_pred) ** 3
+    >>> float(Cubed()([1.0, 2.0], [1.0, 4.0]))
+    4.0
     """
 
     def __init__(

@@ -32,8 +32,10 @@ def tversky(
 def circle(
     y_true: Any,
     y_pred: Any,
+    ref_labels: Any = None,
+    ref_embeddings: Any = None,
     remove_diagonal: bool = True,
-    gamma: float = 80.0,
+    gamma: float = 80,
     margin: float = 0.4,
 ) -> Tensor:
     """The circle loss of each embedding; where it is 0 it does not count in means.
@@ -41,14 +43,17 @@ def circle(
     Args:
         y_true: `[n]` class numbers.
         y_pred: `[n, features]`, embeddings of norm 1.
-        remove_diagonal: whether an example makes no pair with itself.
+        ref_labels: `[m]`, the class numbers of the references; by default `y_true`.
+        ref_embeddings: `[m, features]`, what embeddings make pairs with; by default `y_pred`.
+        remove_diagonal: whether an example makes no pair with the reference of its own number.
         gamma: how much the worst pairs count more than others.
         margin: how far apart the two kinds of pairs are to be.
     """
-    labels = class_numbers(y_true)
     result = losses.circle(
         floating(y_pred),
-        labels.reshape(-1),
+        class_numbers(y_true).reshape(-1),
+        references=ref_embeddings,
+        reference_labels=None if ref_labels is None else class_numbers(ref_labels).reshape(-1),
         gamma=gamma,
         margin=margin,
         remove_diagonal=remove_diagonal,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from irflow.keras.engine.naming import snake_case
@@ -144,7 +143,7 @@ def serialize(metric: Any) -> Any:
     return registry.serialize_keras_object(metric)
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The metric, or the function, that a name or a config describes."""
     found = _FAMILY.deserialize(config, custom_objects)
     return found() if isinstance(found, type) else found

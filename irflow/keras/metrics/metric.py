@@ -87,12 +87,14 @@ class Metric(Stateful):
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Sequence[int] | str = (),
         initializer: Any = None,
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """As `add_variable`."""
+        """As `add_variable`; a name may come first, as in Keras 2."""
+        if isinstance(shape, str):
+            return self.add_variable((), initializer, dtype, name=shape)
         return self.add_variable(shape, initializer, dtype, name=name)
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:

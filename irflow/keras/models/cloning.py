@@ -8,7 +8,7 @@ from typing import Any
 
 from irflow.errors import UsageError
 from irflow.keras.engine.configs import network_config, rebuild
-from irflow.keras.engine.symbolic import KerasTensor, Operator
+from irflow.keras.engine.symbolic import KerasTensor, Operation
 from irflow.keras.layers.input import InputLayer
 from irflow.keras.models.model import Model
 from irflow.keras.models.sequential import Sequential
@@ -60,7 +60,7 @@ def clone_model(
     def clone(layer: Any) -> Any:
         if recursive and isinstance(layer, Model) and clone_function is not None:
             return clone_model(layer, clone_function=clone_function, recursive=True)
-        if clone_function is not None and not isinstance(layer, (InputLayer, Operator)):
+        if clone_function is not None and not isinstance(layer, (InputLayer, Operation)):
             return clone_function(layer)
         return type(layer).from_config(layer.get_config())
 

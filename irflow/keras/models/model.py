@@ -38,6 +38,7 @@ class Model(Trainer):
     _takes_raw_config = True
     _unseen = Layer._unseen | {
         "_network",
+        "_compile_arguments",
         "_compile_loss",
         "_compile_metrics",
         "_loss_tracker",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from irflow.errors import IrflowError, UsageError
+from irflow.frontend.boundary import public
 from irflow.keras.engine.symbolic import KerasTensor
 from irflow.keras.engine.tracking import unique
 from irflow.keras.layers.input import InputLayer
@@ -26,6 +27,7 @@ class Sequential(Model):
         name: unique by default.
     """
 
+    @public
     def __init__(
         self,
         layers: Sequence[Any] | None = None,
@@ -41,6 +43,7 @@ class Sequential(Model):
         if not trainable:
             self.trainable = False
 
+    @public
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top.
 
@@ -86,8 +89,6 @@ class Sequential(Model):
 
     def _rebuild(self) -> None:
         self._network, self.built = None, False
-        if self._programs is not None:
-            self._programs.clear()
         if self._input_layer is None and self._stack:
             inner = self._stack[0]
             network = getattr(inner, "_network", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from irflow.errors import UsageError
@@ -16,6 +15,7 @@ from irflow.keras.optimizers.adam import Adam
 from irflow.keras.optimizers.adamax import Adamax
 from irflow.keras.optimizers.adamw import AdamW
 from irflow.keras.optimizers.ftrl import Ftrl
+from irflow.keras.optimizers.lamb import Lamb
 from irflow.keras.optimizers.lion import Lion
 from irflow.keras.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from irflow.keras.optimizers.nadam import Nadam
@@ -25,7 +25,7 @@ from irflow.keras.optimizers.sgd import SGD
 from irflow.keras.saving import registry
 
 _CLASSES = (
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, LossScaleOptimizer, Nadam,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Nadam,
     RMSprop, SGD,
 )  # fmt: skip
 _FAMILY = Family("optimizer", {cls.__name__.lower(): cls for cls in _CLASSES})
@@ -55,7 +55,7 @@ def serialize(optimizer: Any) -> Any:
     return registry.serialize_keras_object(optimizer)
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The optimizer that a name or a config describes."""
     if isinstance(config, str):
         config = {"class_name": config, "config": {}}
@@ -66,7 +66,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 __all__ = [
-    "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion",
+    "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
     "LossScaleOptimizer", "Nadam", "Optimizer", "RMSprop", "deserialize", "get", "schedules",
     "serialize",
 ]  # fmt: skip

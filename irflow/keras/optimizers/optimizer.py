@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -41,7 +41,8 @@ class Optimizer(Stateful):
     variables with `add_variable_from_reference`, and `update_step`.
 
     Args:
-        learning_rate: a number, a schedule, or a function without arguments.
+        learning_rate: a number, a schedule, or a function without arguments, which a compiled step
+            asks only once.
         weight_decay: with a number, `p -= rate * weight_decay * p` comes before each step.
         clipnorm: the largest Euclidean norm of each gradient.
         clipvalue: the largest size of each element of the gradients.
@@ -57,6 +58,14 @@ class Optimizer(Stateful):
 
     Raises:
         UsageError: an argument out of its range, two kinds of clipping, or an unknown argument.
+
+    >>> class Descent(Optimizer):
+    ...     def update_step(self, gradient, variable, learning_rate):
+    ...         self.assign_sub(variable, learning_rate * gradient)
+    >>> weight = Variable(1.0)
+    >>> Descent(0.5, clipvalue=1.0).apply([3.0], [weight])
+    >>> float(weight)
+    0.5
     """
 
     _rule_class: ClassVar[type[optim.Optimizer] | None] = None
@@ -390,7 +399,7 @@ class Optimizer(Stateful):
 
     @classmethod
     def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
         """The optimizer, without its state, with the arguments that `get_config` gave."""
         config = dict(config)

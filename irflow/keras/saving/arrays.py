@@ -10,7 +10,7 @@ import random as python_random
 from collections import Counter
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,19 @@ from irflow.keras.engine.tracking import held, is_seed
 
 Path = str | PathLike[str]
 SHOWN = 5
+
+
+class Shaped(Protocol):
+    """An array, or one in a file that is not read yet."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+
+S = TypeVar("S", bound=Shaped)
 
 
 def variables_by_path(model: Holder) -> dict[str, Variable]:
@@ -43,14 +56,15 @@ def _collect(layer: Holder, prefix: str, found: dict[str, Variable], seen: set[i
             seen.add(id(variable))
             short = variable.name.rpartition("/")[2]
             is_seeds = any(variable is seed for seed in seeds)
-            found[prefix + _numbered("seed" if is_seeds else short, counts)] = variable
+            found[prefix + numbered("seed" if is_seeds else short, counts)] = variable
     inside: Counter[str] = Counter()
     for part in layer._layers:
-        name = _numbered(snake_case(type(part).__name__), inside)
+        name = numbered(snake_case(type(part).__name__), inside)
         _collect(part, f"{prefix}{name}/", found, seen)
 
 
-def _numbered(name: str, counts: Counter[str]) -> str:
+def numbered(name: str, counts: Counter[str]) -> str:
+    """The name with a number, which the first one does not get."""
     counts[name] += 1
     return name if counts[name] == 1 else f"{name}_{counts[name] - 1}"
 
@@ -114,6 +128,25 @@ def assign(variables: Mapping[str, Variable], arrays: Mapping[str, np.ndarray], 
     Raises:
         ArtifactError: names, shapes or element types differ; nothing has changed then.
     """
+    check(variables, arrays, path)
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def fitting(
+    variables: Mapping[str, Variable], arrays: Mapping[str, S]
+) -> tuple[dict[str, Variable], dict[str, S]]:
+    """Those of the same names and shapes."""
+    fit = [n for n, v in variables.items() if n in arrays and arrays[n].shape == v.shape]
+    return {n: variables[n] for n in fit}, {n: arrays[n] for n in fit}
+
+
+def check(variables: Mapping[str, Variable], arrays: Mapping[str, Shaped], path: Path) -> None:
+    """Whether there is an array for each variable, and no other.
+
+    Raises:
+        ArtifactError: names, shapes or element types differ.
+    """
     wrong = [
         *((name, "of the model is not in the file") for name in variables.keys() - arrays.keys()),
         *((name, "of the file is not in the model") for name in arrays.keys() - variables.keys()),
@@ -129,11 +162,9 @@ def assign(variables: Mapping[str, Variable], arrays: Mapping[str, np.ndarray], 
         raise ArtifactError(
             f"{path} is of another architecture", facts=[*sorted(wrong)[:SHOWN], *more]
         )
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
 
 
-def _is_same_kind(variable: Variable, array: np.ndarray) -> bool:
+def _is_same_kind(variable: Variable, array: Shaped) -> bool:
     """Whether it holds floats where the variable does; their width may differ."""
     try:
         kind = np.result_type(array.dtype).kind

@@ -8,6 +8,7 @@ from typing import Any
 
 from irflow import artifact
 from irflow.errors import ArtifactError, IrflowError, UnknownNameError, UsageError
+from irflow.keras.engine.context import to_be_filled
 from irflow.keras.saving import arrays
 from irflow.keras.saving.registry import (
     CustomObjectScope,
@@ -87,7 +88,8 @@ def load_model(
     if found.metadata.get("format") != FORMAT:
         raise ArtifactError(f"{path}: format {found.metadata.get('format')!r} is not known")
     try:
-        model = deserialize_keras_object(found.metadata["model"], dict(custom_objects or {}))
+        with to_be_filled():
+            model = deserialize_keras_object(found.metadata["model"], dict(custom_objects or {}))
         weights = arrays.variables_by_path(model)
     except UnknownNameError:
         raise

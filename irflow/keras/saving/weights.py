@@ -1,4 +1,4 @@
-"""The weights of a model in a safetensors file, which other tools can read as well."""
+"""The weights of a model in files that other tools read too: safetensors, and those of Keras."""
 
 from __future__ import annotations
 
@@ -11,30 +11,37 @@ import safetensors.numpy
 
 from irflow.artifact.files import replacing
 from irflow.errors import ArtifactError, UsageError
-from irflow.keras.saving import arrays
+from irflow.keras.saving import arrays, h5
 
 ENDING = ".safetensors"
+KERAS_ENDING = ".weights.h5"
+HDF5_ENDINGS = (".h5", ".hdf5")
 Path = str | os.PathLike[str]
 
 
 def save_weights(model: Any, filepath: Path, overwrite: bool = True) -> None:
-    """Write the weights by the names of `variables_by_path`; the file is there whole or not at all.
+    """Write the weights; the file is there whole or not at all.
 
     Args:
         model: a built one.
-        filepath: a name that ends with `.safetensors`.
+        filepath: a name that ends with `.safetensors`, or with `.weights.h5` for a file that
+            Keras 3 reads (needs the extra `h5py`).
         overwrite: whether a file that is there may be replaced.
 
     Raises:
         UsageError: another ending, the file is there and may not be replaced, or the model has no
             weights yet.
         ArtifactError: the file cannot be written.
+        MissingPackageError: h5py is needed and not installed.
     """
-    path = _checked(filepath)
+    path = _checked(filepath, (ENDING, KERAS_ENDING))
     if not overwrite and os.path.exists(path):
         raise UsageError(f"{path} is there already", hint="pass overwrite=True to replace it")
     if not model.built:
         raise UsageError(f'model "{model.name}" has no weights yet')
+    if path.endswith(KERAS_ENDING):
+        h5.save(model, path)
+        return
     content = safetensors.numpy.save(arrays.weight_arrays(model), {"format": "irflow.keras"})
     try:
         with replacing(os.path.realpath(path)) as file:
@@ -48,21 +55,25 @@ def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> Non
 
     Args:
         model: a built one of the same architecture; its layers may have other names.
-        filepath: what `save_weights` wrote.
+        filepath: what `save_weights` wrote, here or in Keras: a `.safetensors` file, or an HDF5
+            file `.weights.h5`, `.h5` or `.hdf5` of Keras 3 or Keras 2 (needs the extra `h5py`).
         skip_mismatch: whether weights that the file has not, or in another shape, keep their values
             instead.
 
     Raises:
         ArtifactError: the file is missing, damaged or of another architecture.
         UsageError: another ending, or the model has no weights yet.
+        MissingPackageError: h5py is needed and not installed.
     """
-    path = _checked(filepath)
+    path = _checked(filepath, (ENDING, *HDF5_ENDINGS))
     if not model.built:
         raise UsageError(f'model "{model.name}" has no weights yet', hint="call it on data first")
+    if path.endswith(HDF5_ENDINGS):
+        h5.load(model, path, skip_mismatch)
+        return
     found, variables = read_arrays(path), arrays.variables_by_path(model)
     if skip_mismatch:
-        fit = [n for n, v in variables.items() if n in found and found[n].shape == v.shape]
-        found, variables = {n: found[n] for n in fit}, {n: variables[n] for n in fit}
+        variables, found = arrays.fitting(variables, found)
     arrays.assign(variables, found, path)
 
 
@@ -82,10 +93,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ArtifactError(f"{path}: damaged: {error}") from error
 
 
-def _checked(filepath: Path) -> str:
+def _checked(filepath: Path, endings: tuple[str, ...]) -> str:
     path = os.fspath(filepath)
-    if not path.endswith(ENDING):
+    if not path.endswith(endings):
         raise UsageError(
-            f"{path}: weights are saved as safetensors", hint="let the name end with .safetensors"
+            f"{path}: weights are saved as safetensors or as .weights.h5",
+            hint="let the name end with .safetensors",
         )
     return path

@@ -129,6 +129,8 @@ def test_steps_per_epoch_go_on_through_the_data():
     model = linear()
     model.fit(X, Y, batch_size=4, epochs=2, steps_per_epoch=2, verbose=0, callbacks=[Sees()])
     assert seen == [0, 1, 0, 1]
+    model.fit(Numbered(), epochs=1, steps_per_epoch=5, verbose=0, callbacks=[Sees()])
+    assert seen[4:] == [0, 1, 2, 3, 4]
 
 
 def test_orders():

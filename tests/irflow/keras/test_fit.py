@@ -47,6 +47,15 @@ def test_a_step_is_what_the_formula_says():
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_each_epoch_begins_anew_and_losses_have_weights():
+    first, kernel, bias = by_hand(X, Y)
+    second = float(((X @ kernel + bias - Y) ** 2).mean())
+    history = linear().fit(X, Y, batch_size=70, epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [first, second], rtol=1e-4)
+    weighted = linear(loss_weights=3.0).evaluate(X, Y, verbose=0)
+    np.testing.assert_allclose(weighted, 3 * first, rtol=1e-4)
+
+
 @pytest.mark.parametrize("how", ["fit", "generator", "on_batch", "eager"])
 def test_all_ways_of_training_agree(how):
     model = linear(metrics=["mae"], run_eagerly=how == "eager")
@@ -193,7 +202,7 @@ class Custom(Model):
 
     def __init__(self):
         super().__init__()
-        self.dense = layers.Dense(1, kernel_initializer="ones")
+        self.dense = layers.Dense(1, kernel_initializer="ones", activity_regularizer="l2")
         self.seen = keras.metrics.Mean(name="seen")
 
     def call(self, inputs):
@@ -216,6 +225,7 @@ def test_a_train_step_of_ones_own():
     plain.fit(X, Y, batch_size=35, epochs=2, shuffle=False, verbose=0)
     np.testing.assert_allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-5)
     assert set(history.history) == {"mine", "mean"}
+    assert model.losses == []
     # The last step's loss, and the mean of both steps, which begins anew in each epoch.
     assert history.history["mine"][1] != history.history["mean"][1]
 
@@ -235,8 +245,9 @@ def test_compute_loss_of_ones_own_and_added_losses():
 class Stops(keras.callbacks.Callback):
     """Counts calls, and stops or raises."""
 
-    def __init__(self, error=None):
+    def __init__(self, error=None, last=None):
         super().__init__()
+        self.last = last
         self.calls: list[str] = []
         self.error = error
 
@@ -248,12 +259,14 @@ class Stops(keras.callbacks.Callback):
         if self.error is not None and batch == 1:
             raise self.error
 
+        self.model.stop_training = self.last == batch
+
     def on_test_end(self, logs=None):
         self.calls.append("tested")
 
     def on_epoch_end(self, epoch, logs=None):
         self.calls.append(f"epoch {epoch} {'val_loss' in logs}")
-        self.model.stop_training = epoch == 1
+        self.model.stop_training |= epoch == 1
 
 
 def test_callbacks_are_called_and_stop():
@@ -265,6 +278,9 @@ def test_callbacks_are_called_and_stop():
     expected = ["begin", *steps, "epoch 0 False", *steps, "tested", "epoch 1 True"]
     assert callback.calls == expected
     assert model.history.epoch == [0, 1]
+    early = Stops(last=1)
+    model.fit(X, Y, epochs=5, verbose=0, callbacks=early)
+    assert early.calls == ["begin", "batch 0", "batch 1", "epoch 0 False"]
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])

@@ -33,6 +33,20 @@ def test_shared_layers_and_operators():
     assert model.output_shape == [(None, 1), (None, 3)]
 
 
+def test_functions_are_parts_of_models():
+    x = Input((4,))
+    y = keras.ops.concatenate([keras.ops.mean(x, axis=-1, keepdims=True), x], axis=1)
+    model = Model(x, keras.ops.relu(keras.ops.cast(y, "float32")))
+    expected = np.concatenate([X.mean(-1, keepdims=True), X], 1).clip(0)
+    np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-6)
+    other = keras.models.model_from_json(model.to_json())
+    assert np.array_equal(other.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert keras.ops.shape(x) == (None, 4)
+    assert keras.ops.convert_to_numpy(keras.ops.exp(np.zeros(2))).tolist() == [1, 1]
+    with pytest.raises(AttributeError, match="no attribute 'expp'"):
+        keras.ops.expp  # noqa: B018
+
+
 def test_shapes_with_unknown_sizes():
     x = Input((None, 4))
     y = layers.Dense(2)(x)
@@ -40,6 +54,15 @@ def test_shapes_with_unknown_sizes():
     assert (y @ layers.Permute((2, 1))(y)).shape == (None, None, None)
     assert layers.Concatenate(axis=1)([y, y]).shape == (None, None, 2)
     assert layers.Flatten()(Input((3, 4))).shape == (None, 12)
+
+
+def test_shapes_are_computed_for_shapes():
+    assert layers.Dense(3).compute_output_shape((None, 5, 4)) == (None, 5, 3)
+    assert layers.Concatenate().compute_output_shape([(2, 3), (2, 4)]) == (2, 7)
+    assert two_by_two().compute_output_shape([(None, 4), (None, 4)]) == {
+        "first": (None, 1),
+        "sum": (None, 3),
+    }
 
 
 def test_a_model_is_a_layer():
@@ -93,12 +116,17 @@ def test_subclasses_with_inputs_and_outputs():
 def test_masks_reach_layers_behind():
     class Count(layers.Layer):
         def call(self, inputs, mask=None):
+            if mask is None:
+                return inputs[:, 0, :1]
             return mask.astype("float32").sum(axis=1, keepdims=True)
 
     x = Input((3,))
     h = layers.Embedding(5, 2, mask_zero=True)(x)
     model = Model(x, Count()(layers.Dense(4)(h)))
     assert model.predict(np.array([[1, 0, 2], [0, 0, 3]]), verbose=0).tolist() == [[2], [1]]
+    half = Input((3, 2), dtype="float16")  # the tensor is cast, and its mask goes along
+    outer = Model(x, Model(half, Count()(half))(h))
+    assert outer.predict(np.array([[1, 0, 2]]), verbose=0).tolist() == [[2]]
 
 
 @pytest.mark.parametrize(

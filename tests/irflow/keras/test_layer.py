@@ -182,6 +182,9 @@ def test_a_tape_in_a_tape_and_in_a_compiled_function():
     assert float(second()) == 18
     with keras.GradientTape() as tape:
         y = inp.sin(x)
+        x.assign(x + 1)
+    np.testing.assert_allclose(tape.gradient(y, x), np.cos(3.0), rtol=1e-6)
+    assert float(x) == 4
     assert tape.gradient(y, irf.Variable(1.0)) is None
 
 

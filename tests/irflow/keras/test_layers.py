@@ -243,6 +243,7 @@ def test_masks_are_made_and_passed_on() -> None:
     rows = np.asarray(embedded)
     np.testing.assert_allclose(np.asarray(mean), [rows[0, :2].mean(0), rows[1, 0]], rtol=1e-6)
     assert masks.get_mask(mean) is None
+    assert layers.Embedding(5, 2).compute_mask(irf.asarray(words)) is None
 
 
 def test_merging_of_masked_inputs() -> None:

@@ -41,7 +41,7 @@ COARSE = np.round(CHANCES, 1)
 NUMBERS = RNG.normal(size=(N, C)).astype("f4")
 COUNTS = RNG.integers(0, 5, (N, C)).astype("f4")
 BIT, CHANCE, ROUND = BITS[:, 0], CHANCES[:, 0], COARSE[:, 0]
-GUESSES = RNG.integers(0, C, N)
+GUESSES = np.where(np.arange(N) % 2, LABELS, RNG.integers(0, C, N))
 ORDER = np.argsort(-LOGITS, -1)
 WEIGHTS = RNG.uniform(0.5, 2, N).astype("f4")
 E = 1e-7
@@ -107,6 +107,21 @@ def roc(t, p, w):
     order = (p[right][:, None] > p[wrong]) + 0.5 * (p[right][:, None] == p[wrong])
     pairs = w[right][:, None] * w[wrong]
     return (order * pairs).sum() / pairs.sum()
+
+
+def area(curve, ends, count=11):
+    """The area under a curve of points at even thresholds; `ends` joins those of each piece."""
+    of_point = {
+        "ROC": lambda tp, fp, tn, fn: (share(fp, tn), share(tp, fn)),
+        "PR": lambda tp, fp, tn, fn: (share(tp, fn), share(tp, fp)),
+    }
+    thresholds = [-E, *(i / (count - 1) for i in range(1, count - 1)), 1 + E]
+
+    def formula(t, p, w):
+        x, y = counted(of_point[curve], thresholds)(t, p, w).T
+        return ((x[:-1] - x[1:]) * ends(y[:-1], y[1:])).sum()
+
+    return formula
 
 
 def iou(chosen, ignored=None):
@@ -223,10 +238,13 @@ CASES = [
     ("Recall", {"top_k": 1}, HOT, PROBABILITIES, mean(lambda t, p: t.argmax(-1) == p.argmax(-1))),
     ("AUC", {"num_thresholds": 5001}, BIT, CHANCE, roc),
     ("AUC", {}, BITS, CHANCES, None),
-    ("AUC", {"num_thresholds": 11, "summation_method": "majoring"}, BIT, CHANCE, None),
+    ("AUC", {"num_thresholds": 11}, BIT, CHANCE, area("ROC", lambda a, b: (a + b) / 2)),
+    ("AUC", {"num_thresholds": 11, "summation_method": "majoring"}, BIT, CHANCE,
+     area("ROC", np.maximum)),
     ("AUC", {"num_thresholds": 11, "summation_method": "minoring"}, BIT, ROUND, None),
+    ("AUC", {"num_thresholds": 11, "curve": "PR", "summation_method": "minoring"}, BIT, CHANCE,
+     area("PR", np.minimum)),
     ("AUC", {"num_thresholds": 11, "curve": "PR"}, BIT, CHANCE, None),
-    ("AUC", {"curve": "PR", "summation_method": "minoring"}, BIT, CHANCE, None),
     ("AUC", {"curve": "PR", "summation_method": "majoring", "thresholds": [0.7, 0.2]}, BIT, CHANCE,
      None),
     ("AUC", {"curve": "PRGAIN"}, BIT, CHANCE, None),
@@ -246,8 +264,8 @@ CASES = [
     ("FBetaScore", {"average": "weighted", "beta": 2.0, "threshold": 0.5}, BITS, CHANCES,
      fbeta("weighted", 2, 0.5)),
     ("IoU", {"num_classes": C, "target_class_ids": [0, 2]}, LABELS, GUESSES, iou([0, 2])),
-    ("IoU", {"num_classes": C, "target_class_ids": [1], "ignore_class": 0}, LABELS, GUESSES,
-     iou([1], 0)),
+    ("IoU", {"num_classes": C, "target_class_ids": [0, 1, 3], "ignore_class": 2}, LABELS, GUESSES,
+     iou([0, 1, 3], 2)),
     ("BinaryIoU", {"threshold": 0.3}, BIT, CHANCE,
      lambda t, p, w: iou([0, 1])(t, (p >= 0.3).astype(int), w)),
     ("BinaryIoU", {"target_class_ids": [1]}, BITS, CHANCES, None),
@@ -282,7 +300,7 @@ def test_formulas(case, weighted):
     wide = [x if x.dtype.kind == "i" else x.astype("f8") for x in (t, p)]
     expected = formula(*wide, np.ones(N) if weights is None else weights.astype("f8"))
     found = gathered(metric, t, p, weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-4 if name != "AUC" else 5e-3, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=5e-3 if formula is roc else 1e-4, atol=1e-6)
     metric.reset_state()
     np.testing.assert_allclose(gathered(metric, t, p, weights), found, rtol=1e-6)
 
@@ -386,7 +404,7 @@ class Largest(metrics.Metric):
 
     def __init__(self, name="largest", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.top = self.add_weight(name="top", initializer="zeros")
+        self.top = self.add_weight("top", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         self.top.assign(irf.numpy.maximum(self.top, irf.numpy.max(y_pred)))

@@ -105,6 +105,13 @@ def lion(p, g, t, rate, s, beta_1=0.9, beta_2=0.99):
     return p - rate * np.sign(beta_1 * m + (1 - beta_1) * g)
 
 
+def lamb(p, g, t, rate, s, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    s["m"] = beta_1 * s.get("m", 0) + (1 - beta_1) * g
+    s["v"] = beta_2 * s.get("v", 0) + (1 - beta_2) * g * g
+    u = s["m"] / (1 - beta_1**t) / (np.sqrt(s["v"] / (1 - beta_2**t)) + epsilon)
+    return p - rate * np.linalg.norm(p) / np.linalg.norm(u) * u
+
+
 def ftrl(p, g, t, rate, s, learning_rate_power=-0.5, initial_accumulator_value=0.1,
          l1_regularization_strength=0.0, l2_regularization_strength=0.0,
          l2_shrinkage_regularization_strength=0.0, beta=0.0):  # fmt: skip
@@ -157,6 +164,8 @@ RULES = [
     ("Adadelta", adadelta, {"rho": 0.8, "epsilon": 1e-2}),
     ("Lion", lion, {}),
     ("Lion", lion, {"learning_rate": 0.01, "beta_1": 0.6, "beta_2": 0.5}),
+    ("Lamb", lamb, {}),
+    ("Lamb", lamb, {"learning_rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-2}),
     ("Ftrl", ftrl, {}),
     ("Ftrl", ftrl, {"learning_rate": 0.1, "learning_rate_power": -0.7, "beta": 0.2}),
     ("Ftrl", ftrl, {"l1_regularization_strength": 0.3, "l2_regularization_strength": 0.2,
@@ -165,6 +174,7 @@ RULES = [
     ("Adafactor", adafactor, {}),
     ("Adafactor", adafactor, {"learning_rate": 0.5, "beta_2_decay": -0.5, "clip_threshold": 0.5,
                               "epsilon_2": 2.0}),
+    ("Adafactor", adafactor, {"clip_threshold": 50.0, "learning_rate": 0.5}),
 ]  # fmt: skip
 OPTIONS = [
     {"weight_decay": 0.05},
@@ -294,7 +304,8 @@ def test_clipping():
         optimizers.SGD(1.0, **option).apply(grads, held)
         for v, p, g in zip(held, START, expected, strict=True):
             np.testing.assert_allclose(v.numpy(), p - g, rtol=1e-5, atol=1e-6)
-    assert np.isnan(np.asarray(irf.optim.clip_by_global_norm([np.array([np.inf])], 1.0)[0])).all()
+    endless = irf.optim.clip_by_global_norm([np.array([np.inf, 1.0])], 1.0)
+    assert np.isnan(np.asarray(endless[0])).all()
 
 
 def test_running_means():
@@ -305,6 +316,17 @@ def test_running_means():
         means = held[0].numpy() if t == 0 else 0.75 * means + 0.25 * held[0].numpy()
     optimizer.finalize_variable_values(held)
     np.testing.assert_allclose(held[0].numpy(), means, rtol=1e-5)
+
+
+def test_running_means_that_take_over():
+    optimizer = optimizers.SGD(0.1, use_ema=True, ema_momentum=0.75, ema_overwrite_frequency=3)
+    held, p, means = variables()[:1], START[0].astype("f8"), 0.0
+    for t in range(7):
+        optimizer.apply([slope(p, t).astype("f4")], held)
+        p = p - 0.1 * slope(p, t)
+        means = p if t == 0 else 0.75 * means + 0.25 * p
+        p = means if t % 3 == 2 else p
+        np.testing.assert_allclose(held[0].numpy(), p, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_that_are_gathered():

@@ -2,6 +2,8 @@
 
 import io
 import re
+import sys
+import types
 
 import numpy as np
 from rich.console import Console
@@ -48,6 +50,24 @@ def test_a_bar_in_a_terminal():
     assert "loss: 0.0250" in text
     assert text.rstrip().endswith("loss: 1.2000e-04")
     assert "\x1b[32m" in file.getvalue()
+
+
+def test_a_line_in_a_notebook(monkeypatch):
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, data, raw):
+            shown.append(data["text/plain"])
+
+    module = types.SimpleNamespace(display=lambda data, raw, display_id: Handle())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=module))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    screen = Screen("auto", Console(force_jupyter=True, width=60))
+    assert screen.verbose == 1
+    screen.epoch(None, 2)
+    screen.finish(2, {f"metric_{i}": 0.5 for i in range(9)})
+    assert shown[0].startswith("2/2 ━")
+    assert shown[0].endswith("metric_8: 0.5000")
 
 
 def test_an_unknown_number_of_steps(capsys):

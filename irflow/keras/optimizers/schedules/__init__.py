@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from irflow.keras.lookup import Family
@@ -29,7 +28,7 @@ def serialize(learning_rate_schedule: Any) -> Any:
     return registry.serialize_keras_object(learning_rate_schedule)
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The schedule, or the registered function, that a config describes."""
     return _FAMILY.deserialize(config, custom_objects)
 
