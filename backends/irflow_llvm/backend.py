@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -72,7 +73,9 @@ class LlvmBackend(Backend):
 
     def target(self) -> Target:
         """The machine that programs are cut for."""
-        return host_target()
+        from irflow_llvm import workers
+
+        return replace(host_target(), threads=workers.thread_count())
 
     def pipeline(self, level: int) -> str:
         return "inline,decompose,fuse,dce" if level else "inline,decompose"

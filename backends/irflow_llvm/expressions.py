@@ -133,10 +133,10 @@ class ExpressionWriter:
             self.prefetch(load)
             return zero
         mask = None if load.mask is None else self.expr(load.mask)
-        index = [self.expr(i) for i in self.starts(load.index)]
+        index = [self.expr(i) for i in self.starts(load.buffer, load.index)]
         if load.lanes == 1:
             return self.guarded_load(load, index, mask, zero)
-        if self.is_contiguous(load.index):
+        if self.contiguous_axis(load.buffer, load.index) is not None:
             if mask is not None and mask.lanes > 1:
                 return self.masked_load(load, index, mask)
             return self.guarded_load(load, index, mask, zero)
@@ -202,9 +202,9 @@ class ExpressionWriter:
     def store(self, store: Store) -> None:
         mask = None if store.mask is None else self.expr(store.mask)
         value = self.expr(store.value)
-        index = [self.expr(i) for i in self.starts(store.index)]
+        index = [self.expr(i) for i in self.starts(store.buffer, store.index)]
         lanes = max((i.lanes for i in store.index), default=1)
-        is_contiguous = lanes > 1 and self.is_contiguous(store.index)
+        is_contiguous = self.contiguous_axis(store.buffer, store.index) is not None
         if is_contiguous and mask is not None and mask.lanes > 1:
             self.masked_store(store, index, self.spread(value, lanes), mask)
             return
@@ -248,24 +248,29 @@ class ExpressionWriter:
     def prefetch(self, load: Load) -> None:
         self.module.symbols["llvm.prefetch.p0"] = PREFETCH
         # Not `inbounds`: the address may lie outside of the buffer.
-        index = [self.expr(i) for i in self.starts(load.index)]
+        index = [self.expr(i) for i in self.starts(load.buffer, load.index)]
         pointer = self.address(load.buffer, index, bounds="")
         self.code.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
     @staticmethod
-    def is_contiguous(index: Sequence[Expr]) -> bool:
-        """Whether vector lanes are neighbours in memory."""
-        *outer, last = index
-        is_ramp = isinstance(last, Ramp) and last.stride == 1
-        return is_ramp and all(part.lanes == 1 for part in outer)
+    def contiguous_axis(buffer: Buffer, index: Sequence[Expr]) -> int | None:
+        """The axis along which vector lanes are neighbours in memory; None where they are not."""
+        wide = [axis for axis, part in enumerate(index) if part.lanes > 1]
+        if len(wide) != 1:
+            return None
+        (axis,) = wide
+        part, inner = index[axis], buffer.shape[axis + 1 :]
+        is_ramp = isinstance(part, Ramp) and part.stride == 1
+        return axis if is_ramp and all(size == 1 for size in inner) else None
 
-    def starts(self, index: Sequence[Expr]) -> Sequence[Expr]:
+    def starts(self, buffer: Buffer, index: Sequence[Expr]) -> Sequence[Expr]:
         """Indices to compute: of contiguous lanes only the first."""
-        if not index or not self.is_contiguous(index):
+        axis = self.contiguous_axis(buffer, index)
+        if axis is None:
             return index
-        *outer, last = index
-        assert isinstance(last, Ramp)
-        return [*outer, last.start]
+        part = index[axis]
+        assert isinstance(part, Ramp)
+        return [*index[:axis], part.start, *index[axis + 1 :]]
 
     def lane(self, value: Value, lane: int, expr: Expr) -> Value:
         """One lane of an index; `starts` may have left a ramp's start in its place."""

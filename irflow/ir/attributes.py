@@ -18,14 +18,18 @@ from irflow.dims import Dim, Size
 
 Attribute = Any
 
+LINE_BYTES = 64
+"""A line of the caches, where contents of arrays begin."""
+
 
 class DenseArray:
     """An immutable array compared by content: the payload of a `Constant`."""
 
     def __init__(self, array: Any) -> None:
-        value = np.array(array, order="C", copy=True)
+        value = np.asarray(array)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
+        value = _copied(value)
         value.flags.writeable = False
         self.array: np.ndarray = value
 
@@ -49,6 +53,20 @@ class DenseArray:
 
     def __repr__(self) -> str:
         return f"DenseArray({self.array.dtype}{list(self.array.shape)})"
+
+
+def _copied(array: np.ndarray) -> np.ndarray:
+    """A copy in row-major order that starts where a line of the caches starts.
+
+    Products read constants in vectors, and half as fast where each of them crosses two lines.
+    """
+    if array.nbytes < LINE_BYTES:
+        return np.array(array, order="C", copy=True)
+    room = np.empty(array.nbytes + LINE_BYTES, np.uint8)
+    first = -room.ctypes.data % LINE_BYTES
+    result = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
 
 
 def has_symbols(value: Attribute) -> bool:

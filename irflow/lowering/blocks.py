@@ -73,7 +73,7 @@ STREAMED_STEPS = 8
 STREAMED_VECTORS = 8
 """Vectors of each of them in a tile."""
 STREAMED_COLUMNS = 384
-"""The least of a chunk: shorter rows cost more than a second thread gains."""
+"""The least of a chunk: shorter rows cost more than a second thread gains; one alone takes all."""
 NEAR_VECTORS = 4
 """Vectors of a tile of so few rows where the right operand stays in a cache."""
 
@@ -174,6 +174,7 @@ class Product:
         tile = Tile(rows, min(STREAMED_VECTORS, fitting, self._vectors), self._lanes)
         panels = -(-self.columns // tile.width)
         chunk = max(-(-panels // CHUNKS), -(-STREAMED_COLUMNS // tile.width))
+        chunk = chunk if self.target.threads > 1 else panels
         length = min(self.inner, STREAMED_STEPS) if isinstance(self.inner, int) else self.inner
         return Blocks(tile, chunk, None, length, False, False, STREAMED_STEPS, False)
 

@@ -20,6 +20,7 @@ from irflow.loops import Expr, LoopKind, integer
 from irflow.lowering import schedule
 from irflow.lowering.dots import DotWriter
 from irflow.lowering.group import Group
+from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.product import product_nest
 from irflow.lowering.schedule import Tile
@@ -36,13 +37,32 @@ def contraction_nest(group: Group, target: Target) -> Built | None:
         return None
     context = NestContext(group, target)
     is_product = len(anchors) == 1 and isinstance(anchors[0].op, Matmul)
-    if is_product and product_nest(context, anchors[0]):
+    if is_product and (_long_nest(context, anchors[0]) or product_nest(context, anchors[0])):
         return context.finish()
     tile = choose_tile(context, anchors)
     if tile is None:
         return None
     _write(context, anchors, tile)
     return context.finish()
+
+
+def _long_nest(context: NestContext, anchor: Node) -> bool:
+    """Write a product whose sums threads share; False for others."""
+    long = LongSum.of(context, anchor)
+    if long is None:
+        return False
+    if product_nest(context, anchor, long):
+        return True
+    tile = choose_tile(context, [anchor])
+    if tile is None or not tile.is_inner:
+        return False
+    writer, shape = DotWriter(context, [anchor], tile), long.shape
+    with long.chunks() as (chunk, part), context.loops(shape[:-2], name="b") as batch:
+        for spot in _spots(context, shape, tile, batch):
+            for (r, c), total in writer.totals(spot, anchor, part).items():
+                long.keep(chunk, spot.place(r, c, len(shape)), total)
+    long.combine()
+    return True
 
 
 def choose_tile(context: NestContext, anchors: Sequence[Node]) -> Tile | None:
@@ -83,9 +103,17 @@ def _write(context: NestContext, anchors: Sequence[Node], tile: Tile) -> None:
         writer = TileWriter(context, [AnySum(context, a, tile.lanes) for a in anchors], tile)
     shape = context.outputs[0].shape
     with context.loops(shape[:-2], LoopKind.PARALLEL, "b") as batch:
-        for row, rows in _row_blocks(context, shape[-2] if len(shape) > 1 else 1, tile.rows):
-            for column, widths in column_blocks(context, shape[-1], tile):
-                writer.write(Spot(batch, row, column, rows, widths))
+        for spot in _spots(context, shape, tile, batch):
+            writer.write(spot)
+
+
+def _spots(
+    context: NestContext, shape: Sequence[Size], tile: Tile, batch: tuple[Expr, ...]
+) -> Iterator[Spot]:
+    """All tiles of a matrix."""
+    for row, rows in _row_blocks(context, shape[-2] if len(shape) > 1 else 1, tile.rows):
+        for column, widths in column_blocks(context, shape[-1], tile):
+            yield Spot(batch, row, column, rows, widths)
 
 
 def _row_blocks(context: NestContext, rows: Size, height: int) -> Iterator[tuple[Expr, int]]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from irflow.dims import Size
 from irflow.ir.graph import Node
-from irflow.loops import Buffer, Expr, Load, LoopKind, integer
+from irflow.loops import Buffer, Expr, Load, LoopKind, Select, integer
 from irflow.lowering.nest import NestContext
 from irflow.lowering.schedule import Tile
-from irflow.lowering.tile import Spot, accumulated
-from irflow.lowering.values import Reduction, divided
+from irflow.lowering.tile import Pass, Spot, accumulated
+from irflow.lowering.values import ZERO, Reduction, divided
 
 
 class DotWriter:
@@ -42,8 +42,10 @@ class DotWriter:
                 self.context.define(anchor.output, index, self.builder.let(value, "total"))
             self.context.store_outputs(index)
 
-    def totals(self, spot: Spot, anchor: Node) -> dict[tuple[int, int], Expr]:
-        """The sums of a tile by row and column."""
+    def totals(
+        self, spot: Spot, anchor: Node, part: Pass | None = None
+    ) -> dict[tuple[int, int], Expr]:
+        """The sums of a tile by row and column, over a part of the last reduced axis or all."""
         context, lanes = self.context, self.lanes
         found = self.capture(anchor, spot.place(0, 0, self.rank))
         shape = (spot.rows, len(spot.widths), lanes)
@@ -52,10 +54,11 @@ class DotWriter:
             for r, c in _pairs(spot):
                 self.builder.store(cells, (integer(r), integer(c), lane), found.identity)
         *outer, inner = found.extents
+        first, inner = (ZERO, inner) if part is None else (part.start, part.extent)
         whole, rest = divided(inner, lanes)
         with context.loops(outer, name="k") as reduced:
             for start, width in context.vectors_of(whole, rest, lanes):
-                self.add(spot, anchor, cells, reduced, start, width)
+                self.add(spot, anchor, cells, reduced, first + start, width)
         return {
             (r, c): context.combine_lanes(found, cells, (integer(r), integer(c)), lanes)
             for r, c in _pairs(spot)
@@ -71,12 +74,15 @@ class DotWriter:
         width: Size | Expr,
     ) -> None:
         """One vector of summands for every element of the tile."""
-        with self.context.one_loop(width, LoopKind.VECTOR, "l") as lane:
+        for lane, chosen in self.context.lanes_of(width, self.lanes):
             for r, c in _pairs(spot):
                 found = self.capture(anchor, spot.place(r, c, self.rank))
                 place = (integer(r), integer(c), lane)
                 value = found.body([*reduced, start + lane])
-                self.builder.store(cells, place, accumulated(found, Load(cells, place), value))
+                before = Load(cells, place)
+                after = accumulated(found, before, value)
+                after = after if chosen is None else Select(chosen, after, before)
+                self.builder.store(cells, place, after)
 
     def capture(self, anchor: Node, index: Sequence[Expr]) -> Reduction:
         found = self.context.capture(anchor.output, index)

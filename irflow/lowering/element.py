@@ -401,7 +401,7 @@ class ElementContext:
 
     def is_moved(self, value: Value) -> bool:
         """Whether the elements of a tensor are elements in memory at other places."""
-        while value not in self.buffers:
+        while value not in self.buffers and value not in self.literals:
             if value.node is None or value.node.op.name not in MOVES:
                 return False
             value = value.node.inputs[0]

@@ -10,6 +10,9 @@ for batch, chunk of columns                         parallel
 
 Where no copy of the right operand pays, the chunks of columns and rows are one parallel loop, and
 each goes through all passes.
+
+Where much is reduced to little, threads share the reduced axis (`long_sums`): its chunks take the
+place of the passes, and each leaves sums of its own.
 """
 
 from __future__ import annotations
@@ -22,16 +25,17 @@ from functools import partial
 from irflow.dims import Size
 from irflow.dtypes import DType, compute_dtype, i64
 from irflow.ir.graph import Node, Value
-from irflow.loops import Expr, Load, LoopKind
+from irflow.loops import Buffer, Expr, Load, LoopKind
 from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
+from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import NestContext
 from irflow.lowering.packing import LeftPack, RightPack
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
 from irflow.lowering.values import ZERO, equal, index_of, minimum
 
 
-def product_nest(context: NestContext, anchor: Node) -> bool:
+def product_nest(context: NestContext, anchor: Node, long: LongSum | None = None) -> bool:
     """Write the nest of a group with a matrix product at its end; False where none fits."""
     left, right = anchor.inputs
     rows, columns, inner = left.type.shape[-2], right.type.shape[-1], left.type.shape[-1]
@@ -43,7 +47,11 @@ def product_nest(context: NestContext, anchor: Node) -> bool:
     blocks = Product(context.target, dtype, *sizes, *factors).blocks()
     if blocks is None:
         return False
-    _Product(context, anchor, dtype, blocks, factors).write()
+    if long is None:
+        _Product(context, anchor, dtype, blocks, factors).write()
+        return True
+    blocks = replace(blocks, inner=long.length, packs_left=False)
+    _Product(context, anchor, dtype, blocks, factors).write_chunks(long)
     return True
 
 
@@ -113,6 +121,36 @@ class _Product:
                 with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
                     self._allocate_left()
                     self._chunk(tiles, chunk, row_chunk, part)
+
+    def write_chunks(self, long: LongSum) -> None:
+        """The same for each chunk of the reduced axis, whose sums are kept apart."""
+        context, blocks = self.context, self.blocks
+        tiles = TileWriter(context, [self], blocks.tile)
+        with long.chunks() as (chunk, part), context.loops(self.outer, name="b") as self.batch:
+            if blocks.packs_right:
+                with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as number:
+                    right = self._allocate_right()
+                    for columns in self.columns.pieces(context, number, "j"):
+                        right.fill(self._spot(Piece(), columns), part)
+                    with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as rows:
+                        self._keep_chunk(tiles, long, chunk, part, (rows, number))
+            else:
+                with self._both_chunks() as (number, rows):
+                    self._keep_chunk(tiles, long, chunk, part, (rows, number))
+        long.combine()
+
+    def _keep_chunk(
+        self, tiles: TileWriter, long: LongSum, chunk: Expr, part: Pass, place: tuple[Expr, Expr]
+    ) -> None:
+        for spot in self._spots(*place):
+            cells = tiles.sum(spot, self, part)
+
+            def keep(
+                index: tuple[Expr, ...], place: tuple[Expr, ...], cells: Buffer = cells
+            ) -> None:
+                long.keep(chunk, index, Load(cells, place))
+
+            tiles.each(spot, keep)
 
     @contextmanager
     def _both_chunks(self) -> Iterator[tuple[Expr, Expr]]:

@@ -170,6 +170,27 @@ def chunk_length(extent: Size, inner: Sequence[Size], columns: Size) -> Size | N
     return length
 
 
+LONG_SUM = 4096
+"""Summands of a product's element from which on threads may share the sum."""
+MOST_SHARED = 8192
+"""With more elements, threads share those instead."""
+
+
+def product_chunks(inner: Size, area: Size) -> Size:
+    """Into how many chunks the sums of a product are cut that reduces much to little.
+
+    Args:
+        inner: summands of an element.
+        area: elements of the result.
+    """
+    if isinstance(area, int) and area > MOST_SHARED:
+        return 1
+    count = dims.maximum(dims.minimum(inner // LONG_SUM, MOST_CHUNKS), 1)
+    if isinstance(area, int) or count == 1:
+        return count
+    return dims.maximum(count * (1 - dims.minimum(area // (MOST_SHARED + 1), 1)), 1)
+
+
 def sweeps(columns: Size, tile: Tile) -> bool:
     """Whether sums of columns wait in memory, so that rows are read whole; they are many."""
     return not isinstance(columns, int) or columns > tile.width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
@@ -28,6 +29,7 @@ from irflow_llvm import LlvmBackend, host_target
 from irflow_llvm.address import address, fast_address, slow_address
 from irflow_llvm.entry import Segment, segments
 from irflow_llvm.runtime import ALIGNMENT, KEPT_SIZES, LlvmExecutable, aligned_bytes
+from irflow_llvm.workers import thread_count
 from tests.irflow.lowering.build import build, dense, f32, normal
 from tests.irflow.lowering.test_program import SortRows
 
@@ -302,5 +304,5 @@ def test_a_graph_is_not_a_program() -> None:
 def test_what_the_backend_says_of_itself() -> None:
     assert BACKEND.available() is None
     assert set(dtypes.ALL) == BACKEND.capabilities().dtypes, "complex numbers by host steps"
-    assert BACKEND.target() == host_target()
+    assert BACKEND.target() == replace(host_target(), threads=thread_count())
     assert host_target().lanes(dtypes.f32) in (4, 8, 16)

@@ -48,6 +48,9 @@ PLACES = RANDOM.integers(0, 50, 30_000)
 CASES: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
     "long product": (lambda x, y: x @ y, (draw(7, 200_000), draw(200_000, 9))),
     "dot product": (lambda x, y: x @ y, (draw(1_000_003), draw(1_000_003))),
+    "matrix by vector": (lambda x, y: x @ y, (draw(7, 200_000), draw(200_000))),
+    "long products": (lambda x, y: x @ y, (draw(3, 5, 12_545), draw(3, 12_545, 10))),
+    "long rows": (lambda x, y: x @ y.T, (draw(33, 20_001), draw(17, 20_001))),
     "weight gradient": (irf.grad(loss), (draw(65, 33), draw(20_001, 65), draw(20_001, 33))),
     "layer norm": (
         irf.value_and_grad(lambda x: (nn.layer_norm(x) * x).sum()), (draw(2001, 515),)

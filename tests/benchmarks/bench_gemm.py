@@ -70,7 +70,9 @@ def layer(kind: str) -> Callable:
     return compute
 
 
-def native_call(kind: str, arrays: list[np.ndarray], result: np.ndarray) -> tuple[Call, float, int]:
+def native_call(
+    kind: str, arrays: list[np.ndarray], result: np.ndarray, threads: int = 1
+) -> tuple[Call, float, int]:
     """A call of generated code on given memory, the seconds of compiling, the lines of its IR."""
     from irflow import compiler, dtypes
     from irflow.ir.builder import Builder
@@ -86,6 +88,7 @@ def native_call(kind: str, arrays: list[np.ndarray], result: np.ndarray) -> tupl
         for i, array in enumerate(arrays)
     ]
     graph.set_outputs([layer(kind)(*handles).value])
+    os.environ["IRFLOW_NUM_THREADS"] = str(threads)
     start = time.perf_counter()
     executable = compiler.compile_graph(graph, backend="llvm")
     seconds = time.perf_counter() - start
@@ -196,14 +199,17 @@ def least_seconds(calls: list[Call]) -> list[float]:
     return best
 
 
-def gain_of_two_threads(call: Call) -> float:
-    """How many times as fast a call is on two threads, by the clock on the wall."""
+def gain_of_two_threads(calls: dict[int, Call]) -> float:
+    """How many times as fast a product is on two threads, by the clock on the wall.
+
+    Calls are given by the number of threads for which they were compiled.
+    """
     from irflow_llvm.workers import pool
 
-    before, best = pool().threads, {1: math.inf, 2: math.inf}
+    before, best = pool().threads, dict.fromkeys(calls, math.inf)
     end = time.perf_counter() + SECONDS
     while time.perf_counter() < end or math.inf in best.values():
-        for threads in best:
+        for threads, call in calls.items():
             pool().resize(threads)
             call()
             start = time.perf_counter()
@@ -229,6 +235,7 @@ def measured(kind: str, m: int, n: int, k: int) -> dict[str, float | str]:
     arrays = [generator.normal(size=shape).astype(np.float32) for shape in shapes]
     ours, theirs = np.empty((m, n), np.float32), np.empty((m, n), np.float32)
     native, compiling, lines = native_call(kind, arrays, ours)
+    shared = native_call(kind, arrays, ours, threads=2)[0]
     blas = numpy_call(kind, arrays, theirs)
     peak, peak_flops = peak_call()
     times = least_seconds([native, blas, peak])
@@ -240,7 +247,7 @@ def measured(kind: str, m: int, n: int, k: int) -> dict[str, float | str]:
         "numpy": flops / times[1] / 1e9,
         "over numpy": times[1] / times[0],
         "of peak": flops / times[0] / (peak_flops / times[2]),
-        "two threads": gain_of_two_threads(native),
+        "two threads": gain_of_two_threads({1: native, 2: shared}),
         "peak": peak_flops / times[2] / 1e9,
         "compile ms": compiling * 1e3,
         "lines of IR": lines,

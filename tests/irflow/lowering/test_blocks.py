@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from irflow import dims, dtypes
@@ -57,6 +59,13 @@ def test_passes_and_chunks() -> None:
     assert blocks(AVX512, 128, 128, 784).inner == 784
     row = blocks(AVX512, 1, 768, 768)
     assert (row.inner, row.tile.rows) == (8, 1), "read row by row"
+
+
+def test_one_thread_reads_rows_whole() -> None:
+    alone, shared = (blocks(replace(AVX512, threads=n), 1, 768, 768) for n in (1, 2))
+    assert alone.panels * alone.tile.width >= 768
+    assert shared.panels * shared.tile.width == 384
+    assert (alone.tile, alone.inner) == (shared.tile, shared.inner)
 
 
 def test_symbolic_rows_and_sums() -> None:

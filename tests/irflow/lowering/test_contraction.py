@@ -10,19 +10,24 @@ import pytest
 
 from irflow import dims, dtypes, ops
 from irflow.dims import Size
+from irflow.ir.attributes import DenseArray
+from irflow.ir.builder import Builder
 from irflow.ir.evaluate import evaluate
+from irflow.ir.graph import Graph
 from irflow.loops import Alloc, For, Kernel, LoopKind, walk
 from irflow.loops.print import print_kernel
 from irflow.loops.walk import statements as every
-from irflow.lowering import GENERIC, Target
-from irflow.ops import Handle
+from irflow.lowering import GENERIC, Target, schedule
+from irflow.ops import Fusion, Handle
 from irflow.scalars import find
 from tests.irflow.lowering.build import (
     NARROW,
     WIDE,
+    build,
     dense,
     f32,
     fused,
+    lowered,
     normal,
     run,
     the_kernel,
@@ -159,6 +164,18 @@ def test_reshaped_inputs_cost_no_divisions() -> None:
     np.testing.assert_allclose(result, x.reshape(4, 6) @ w, rtol=1e-5, atol=1e-5)
 
 
+def test_constants_are_read_in_place() -> None:
+    """Nothing is computed where an operand's content is known, so nothing is copied."""
+    content = DenseArray(normal(200, 32))
+    graph = Graph("test")
+    x = graph.add_input(f32(64, 200), "x")
+    w = Builder(graph).emit(ops.Constant(content), [])[0]
+    region = build(lambda x, w: ops.matmul(x, w) + 1.0, x.type, w.type)
+    graph.set_outputs(Builder(graph).emit(Fusion("loop"), [x, w], [region]))
+    assert not [name for name in allocated(the_kernel(graph, WIDE)) if "right" in name]
+    assert content.array.ctypes.data % 64 == 0
+
+
 def tiles(kernel: Kernel) -> int:
     """How many pieces of code sum up a tile."""
     return sum(isinstance(s, Alloc) and s.buffer.name[:3] == "sum" for s in every(kernel.body))
@@ -243,6 +260,40 @@ def test_symbolic_products_sum_in_the_same_order(
     found = run(fused(form, *(f32(*shape) for shape in symbolic)), inputs, target)
     for result, same in zip(found, expected, strict=True):
         np.testing.assert_array_equal(result, same)
+
+
+@pytest.mark.parametrize(("name", "form", "left", "right"), ORDERS, ids=[row[0] for row in ORDERS])
+@pytest.mark.parametrize("size", [(2, 23, 1), (3, 31, 2), (10, 19, 7), (4, 2, 3)])
+@pytest.mark.parametrize("most", [1000, 60])
+def test_threads_share_long_sums(
+    name: str,
+    form: Callable[..., Any],
+    left: tuple[str, str],
+    right: tuple[str, str],
+    size: tuple[int, int, int],
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In chunks that depend on the sizes only, whenever these are known."""
+    monkeypatch.setattr(schedule, "LONG_SUM", 4)
+    monkeypatch.setattr(schedule, "MOST_SHARED", most)
+    sizes = dict(zip("MKN", size, strict=True))
+    shapes = [tuple(sizes[letter.upper()] for letter in pair) for pair in (left, right)]
+    symbolic = [
+        tuple(dims.symbol(letter, 0) if letter.islower() else sizes[letter] for letter in pair)
+        for pair in (left, right)
+    ]
+    inputs = [normal(*shape, seed=seed) for seed, shape in enumerate(shapes)]
+    graph = fused(form, *(f32(*shape) for shape in shapes))
+    runs_down = "left turned" in name and size[2] == 1
+    is_cut = size[1] >= 8 and size[0] * size[2] <= most and not runs_down
+    kernels = lowered(graph, WIDE).kernels()
+    assert any("partial" in allocated(kernel) for kernel in kernels) == is_cut
+    expected = run(graph, inputs, WIDE)
+    found = run(fused(form, *(f32(*shape) for shape in symbolic)), inputs, WIDE)
+    for result, same, exact in zip(found, expected, evaluate(graph, inputs), strict=True):
+        np.testing.assert_array_equal(result, same)
+        np.testing.assert_allclose(result, exact, rtol=1e-5, atol=1e-5)
 
 
 def test_batches() -> None:
