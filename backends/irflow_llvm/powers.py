@@ -14,15 +14,15 @@ from irflow_llvm.code import Value, fma
 from irflow_llvm.elementary import FORMATS, as_float, polynomial
 from irflow_llvm.logarithms import split_exponent
 
-# Remez's algorithm for the relative errors of log2(m) / s, where s = (m - 1) / (m + 1), in powers
-# of s², and of 2^r for |r| <= 1/2: 2.7e-14 and 1.9e-9.
+# power's LOG and EXP of tests/tools/fit_elementary.py: log2(m) / s, where s = (m - 1) / (m + 1), in
+# powers of s², and 2^r for |r| <= 1/2; the largest relative errors are 2.7e-14 and 1.9e-9.
 # fmt: off
 LOG = (
-    2.88539008177785, 0.9617966941133035, 0.5770779423766987, 0.41220925110768863,
-    0.3199057520400457, 0.2828993311484632)
+    2.88539008177785, 0.9617966941133053, 0.5770779423770301, 0.41220925104196576,
+    0.3199057552504819, 0.2828992827037051)
 EXP = (
-    1.000000000554119, 0.6931472057372988, 0.24022646891311755, 0.055503287761700715,
-    0.009618488896263513, 0.0013399931563549416, 0.00015345826013024857)
+    1.0000000005607508, 0.6931472057386004, 0.24022646869443876, 0.05550328744957754,
+    0.009618490474077526, 0.0013399945571183091, 0.00015345513870145406)
 # fmt: on
 
 

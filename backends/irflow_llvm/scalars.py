@@ -15,7 +15,7 @@ from collections.abc import Callable
 from irflow import dtypes
 from irflow.errors import UnsupportedError
 from irflow.scalars import Scalar
-from irflow_llvm import elementary, error_functions, logarithms, powers, trigonometric
+from irflow_llvm import elementary, error_functions, hyperbolic, logarithms, powers, trigonometric
 from irflow_llvm.casts import SHORT, cast, through_f32
 from irflow_llvm.code import Value
 
@@ -331,7 +331,18 @@ SPELLINGS: dict[str, Spelling] = {
     "sin": trigonometric.sin,
     "cos": trigonometric.cos,
     "tan": trigonometric.tan,
+    "arcsin": trigonometric.arcsin,
+    "arccos": trigonometric.arccos,
     "arctan": trigonometric.arctan,
+    "sinh": hyperbolic.sinh,
+    "cosh": hyperbolic.cosh,
+    "tanh": hyperbolic.tanh,
+    "arcsinh": hyperbolic.arcsinh,
+    "arccosh": hyperbolic.arccosh,
+    # activations
+    "sigmoid": hyperbolic.sigmoid,
+    "softplus": hyperbolic.softplus,
+    "logaddexp": hyperbolic.logaddexp,
     # special functions
     "erf": error_functions.erf,
     "erfc": error_functions.erfc,

@@ -188,10 +188,10 @@ def test_series_are_accurate_everywhere(name: str, dtype: DType) -> None:
 
 # The largest errors in units in the last place, of f32 and rounded up.
 MOST_ULPS = {
-    "exp": 1.0, "exp2": 1.0, "expm1": 1.5, "log": 1.0, "log2": 1.0, "log10": 1.0, "log1p": 1.5,
-    "sin": 1.5, "cos": 1.5, "tan": 3.0, "arctan": 2.0, "arcsin": 2.5, "arccos": 2.5, "sinh": 2.5,
-    "cosh": 3.0, "tanh": 2.5, "arcsinh": 2.0, "arccosh": 3.0, "arctanh": 2.0, "cbrt": 1.0,
-    "sigmoid": 2.5, "softplus": 2.0, "erf": 1.0, "erfc": 4.0, "normal_cdf": 3.5, "normal_pdf": 1.5,
+    "exp": 1.0, "exp2": 1.0, "expm1": 1.5, "log": 1.0, "log2": 1.2, "log10": 1.0, "log1p": 1.5,
+    "sin": 2.0, "cos": 2.0, "tan": 1.5, "arctan": 2.0, "arcsin": 2.0, "arccos": 1.5, "sinh": 2.0,
+    "cosh": 1.5, "tanh": 2.0, "arcsinh": 2.0, "arccosh": 2.0, "arctanh": 2.0, "cbrt": 1.0,
+    "sigmoid": 1.5, "softplus": 2.0, "erf": 1.0, "erfc": 3.0, "normal_cdf": 3.5, "normal_pdf": 2.0,
 }  # fmt: skip
 
 
@@ -214,7 +214,9 @@ VECTORS = ["exp", "expm1", "log", "log1p", "power", "floor_divide", "where", "er
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("name", [*VECTORS, "sin", "tan", "arctan", "fmod", "tanh", "log10"])
+@pytest.mark.parametrize(
+    "name", [*VECTORS, "sin", "tan", "arctan", "fmod", "tanh", "log10", "cosh", "arccos", "sigmoid"]
+)
 def test_vectors_give_the_bits_that_scalars_give(name: str, dtype: DType) -> None:
     row = ROWS[name]
     types = [dtypes.bool_ if row.selects and k == 0 else dtype for k in range(row.arity)]
@@ -388,6 +390,19 @@ def test_stores_past_the_caches_wherever_the_output_lies(offset: int) -> None:
     np.testing.assert_array_equal(result, numbers * numbers)
     assert np.isnan(memory[:start]).all()
     assert np.isnan(memory[start + 64 :]).all()
+
+
+def test_columns_of_one_element_are_read_in_vectors() -> None:
+    """Axes of size 1 behind the lanes change no address."""
+    x, y = Buffer("x", dtypes.f32, (8, 1, 1)), Buffer("y", dtypes.f32, (8, 1))
+    nest, lanes, zero = NestBuilder(), Ramp(integer(0), 1, 8), integer(0)
+    nest.store(y, (lanes, zero), Load(x, (lanes, zero, zero)))
+    kernel = nest.kernel("column", [x], [y])
+    text = emit_module([kernel])
+    assert "load <8 x float>" in text
+    assert "store <8 x float>" in text
+    values = np.arange(8, dtype=np.float32).reshape(8, 1, 1)
+    np.testing.assert_array_equal(run(kernel, [values])[0], values[:, 0])
 
 
 def test_a_register_buffer_must_fit() -> None:

@@ -1,10 +1,10 @@
 """Write what Keras 3 does in every case of the tables of layers.
 
-The results are tests/files/keras_layers.json and tests/files/keras_sequences.json.
+The results are tests/files/keras_{layers,sequences,lookups}.json.
 
     KERAS_BACKEND=jax python -m tests.tools.record_keras_layers
 
-Needs the packages keras and jax.
+Needs the packages keras, jax and tensorflow.
 """
 
 import json
@@ -16,7 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 from tests.irflow.keras.layer_cases import CASES
-from tests.irflow.keras.sequence_cases import SEQUENCE_CASES
+from tests.irflow.keras.sequence_cases import LOOKUPS, SEQUENCE_CASES, looked_up
 from tests.irflow.keras.trajectories import theirs
 
 FILES = Path(__file__).resolve().parents[1] / "files"
@@ -39,6 +39,8 @@ def main() -> None:
         lines = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()]
         body = ",\n".join([f'"keras": "{keras.__version__}"', *lines])
         (FILES / file).write_text("{\n" + body + "\n}\n", "utf-8")
+    found = [json.dumps(looked_up(keras.layers, *row)[1].tolist()) for row in LOOKUPS]
+    (FILES / "keras_lookups.json").write_text("[\n" + ",\n".join(found) + "\n]\n", "utf-8")
 
 
 if __name__ == "__main__":
