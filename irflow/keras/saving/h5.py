@@ -17,7 +17,7 @@ import numpy as np
 
 from irflow.artifact.files import replacing
 from irflow.errors import ArtifactError, IrflowError
-from irflow.frontend import Variable
+from irflow.frontend import Variable, asarray
 from irflow.keras.engine.optional import optional
 from irflow.keras.engine.tracking import unique
 from irflow.keras.saving import arrays
@@ -112,7 +112,7 @@ def load(model: Any, path: str, skip_mismatch: bool = False) -> None:
         arrays.check(variables, found, path)
         values = {name: found[name].read() for name in variables}
     for name, variable in variables.items():
-        variable.assign(values[name])
+        variable.assign(asarray(values[name], copy=False))  # Nobody else has the array.
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from irflow import nn
 from irflow import numpy as inp
@@ -37,7 +37,7 @@ class Attention(BuiltinLayer):
         UsageError: the inputs are no such list, an unknown mode, or a rate not in [0, 1).
     """
 
-    config_names = ("use_scale", "score_mode", "dropout", "seed")
+    config_names: ClassVar[tuple[str, ...]] = ("use_scale", "score_mode", "dropout", "seed")
     score_mode: str
 
     def __init__(
@@ -155,4 +155,4 @@ class AdditiveAttention(Attention):
     def scores(self, query: Tensor, key: Tensor) -> Tensor:
         bent = row("tanh", query[:, :, None] + key[:, None])
         weighted = bent if self.scale is None else bent * self.scale
-        return weighted.sum(-1)  # type: ignore[no-any-return]
+        return weighted.sum(-1)

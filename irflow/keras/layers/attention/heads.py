@@ -135,7 +135,7 @@ class HeadsAttention(BuiltinLayer):
             if use_causal_mask:
                 found.append(distance >= 0)
             if self.sliding_window is not None:
-                found.append(inp.abs(distance) < self.sliding_window)
+                found.append(abs(distance) < self.sliding_window)
         if attention_mask is not None:
             found.append(attention_mask.astype("bool"))
         joint = None
@@ -159,7 +159,7 @@ class HeadsAttention(BuiltinLayer):
         training: bool | None,
     ) -> Tensor:
         """Attention of `[n, t, heads, d]` to `[n, s, heads, d]`."""
-        drop = {}
+        drop: dict[str, Any] = {}
         if training and self.dropout:
             drop = {"dropout_rate": self.dropout, "dropout_key": self.seed_generator.next()}
         return nn.dot_product_attention(query, key, value, mask=mask, scale=scale, **drop)

@@ -32,6 +32,7 @@ class Dense(BuiltinLayer):
     Returns:
         `[n, ..., units]`.
 
+    >>> import numpy as np
     >>> Dense(2, kernel_initializer="ones")(np.ones((1, 3), "float32")).tolist()
     [[3.0, 3.0]]
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from irflow import numpy as inp
 from irflow.errors import UsageError
 from irflow.frontend.tensor import Tensor
@@ -26,7 +28,7 @@ class _Coloured(RandomImageLayer):
 
     def __init__(self, value_range: Sequence[float], seed: int | None, **kwargs: Any) -> None:
         super().__init__(seed, **kwargs)
-        if not isinstance(value_range, Sequence) or len(value_range) != 2:
+        if np.shape(value_range) != (2,):
             raise UsageError(
                 f"{type(self).__name__}: value_range {value_range!r} is not two numbers"
             )

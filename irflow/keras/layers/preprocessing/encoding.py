@@ -49,7 +49,7 @@ def encoded(
     axis = 1 if numbers.ndim > 1 else 0
     rows = nn.one_hot(numbers, depth, dtype)
     if mode == "multi_hot":
-        return rows.max(axis)  # type: ignore[no-any-return]
+        return rows.max(axis)
     if weights is not None:
         rows = rows * weights.astype(dtype)[..., None]
-    return rows.sum(axis)  # type: ignore[no-any-return]
+    return rows.sum(axis)

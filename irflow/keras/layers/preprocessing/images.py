@@ -41,7 +41,7 @@ class ImageLayer(BuiltinLayer):
         is_single = inputs.ndim == 3
         batch = channels_last(inputs[None] if is_single else inputs, self.data_format)
         result = as_given(self.transformed(batch, training), self.data_format)
-        return result[0] if is_single else result  # type: ignore[no-any-return]
+        return result[0] if is_single else result
 
     def known_sizes(self, images: Tensor) -> tuple[int, int]:
         """Height and width.

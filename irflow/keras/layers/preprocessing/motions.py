@@ -10,6 +10,7 @@ from irflow import numpy as inp
 from irflow.frontend.tensor import Tensor
 from irflow.keras.layers.builtin import one_of
 from irflow.keras.layers.preprocessing.images import RandomImageLayer, factor_range
+from irflow.nn.activations import row
 
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 
@@ -129,7 +130,7 @@ class RandomRotation(_Moved):
 
     def maps(self, images: Tensor, height: Any, width: Any) -> tuple[Any, ...]:
         angle = self.one_each(images, self.factor) * (2 * math.pi)
-        cos, sin = inp.cos(angle), inp.sin(angle)
+        cos, sin = row("cos", angle), row("sin", angle)
         x, y = (width - 1) / 2, (height - 1) / 2
         return cos, -sin, x - x * cos + y * sin, sin, cos, y - x * sin - y * cos
 

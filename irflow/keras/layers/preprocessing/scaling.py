@@ -24,8 +24,8 @@ class Rescaling(BuiltinLayer):
         scale: a number, or one for each channel.
         offset: the same.
 
-    >>> Rescaling(1 / 255)(np.array([0, 51], "uint8")).tolist()
-    [0.0, 0.20000000298023224]
+    >>> Rescaling(1 / 4, offset=-1)(np.array([0, 6], "uint8")).tolist()
+    [-1.0, 0.5]
     """
 
     config_names = ("scale", "offset")
@@ -148,7 +148,7 @@ class Normalization(BuiltinLayer):
             inp.reshape(inp.astype(inp.asarray(x), self.compute_dtype), self._wide) for x in given
         )
         x = inp.astype(inputs, self.compute_dtype)
-        deviation = row("maximum", inp.sqrt(variance), config.epsilon())
+        deviation = row("maximum", row("sqrt", variance), config.epsilon())
         return mean + x * deviation if self.invert else (x - mean) / deviation  # type: ignore[no-any-return]
 
     def _told(self) -> list[np.ndarray]:

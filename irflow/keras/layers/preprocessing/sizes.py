@@ -77,7 +77,7 @@ class Resizing(ImageLayer):
         result = nn.resize(images, size, self.interpolation, antialias=self.antialias)
         if result.dtype is images.dtype:
             return result
-        limits = np.iinfo(images.dtype.numpy)
+        limits = np.iinfo(str(images.dtype.numpy))
         rounded = inp.clip(inp.round(result), float(limits.min), float(limits.max))
         return rounded.astype(images.dtype)
 
@@ -100,7 +100,7 @@ def cropped_to_ratio(images: Tensor, given: tuple[int, int], wanted: tuple[int, 
 def cut(images: Tensor, start: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """A part of images."""
     (top, left), (height, width) = start, size
-    return images[:, top : top + height, left : left + width]  # type: ignore[no-any-return]
+    return images[:, top : top + height, left : left + width]
 
 
 class CenterCrop(ImageLayer):

@@ -17,7 +17,8 @@ from irflow.keras.layers.preprocessing.batches import batches
 from irflow.keras.layers.preprocessing.categories import not_sparse
 from irflow.keras.layers.preprocessing.encoding import encoded, mode_of
 from irflow.keras.layers.preprocessing.fingerprints import farmhash, siphash
-from irflow.keras.layers.preprocessing.lookup import NOWHERE, StringLookup, words
+from irflow.keras.layers.preprocessing.lookup import StringLookup, words
+from irflow.keras.layers.preprocessing.vocabulary import NOWHERE
 from irflow.keras.saving import registry
 
 STANDARDS = ("lower_and_strip_punctuation", "lower", "strip_punctuation")

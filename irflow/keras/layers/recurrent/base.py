@@ -66,6 +66,7 @@ class RecurrentCell(BuiltinLayer):
     kernel: Any
     recurrent_kernel: Any
     bias: Any
+    bias_initializer: Any
 
     def __init__(
         self,

@@ -41,10 +41,10 @@ class Bidirectional(BuiltinLayer):
 
     def __init__(
         self,
-        layer: Layer,
+        layer: Any,
         merge_mode: str | None = "concat",
         weights: Sequence[Any] | None = None,
-        backward_layer: Layer | None = None,
+        backward_layer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -208,7 +208,7 @@ class RNN(BuiltinLayer):
         if is_state and not loop.get("zero_masked"):
             found: Tensor = states[0]
             return found
-        return outputs[:, -1]  # type: ignore[no-any-return]
+        return outputs[:, -1]
 
     def _keep(self, states: Sequence[Any]) -> None:
         """Remember the last states for the next batch."""
