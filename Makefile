@@ -1,6 +1,6 @@
 # make demo      install into .venv, train the digits classifier on both backends
 # make test      install into .venv, run the tests but for the slow ones
-# make test-all  all tests, the slow ones too, with new random examples
+# make test-all  all tests, the slow ones too, with new random examples; Keras on jax to compare with
 # make lint      ruff, mypy and the layers
 # make bench     print the tables of tests/benchmarks
 # make clean     remove the two environments and what the tools left
@@ -27,7 +27,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest $(SHARED) -m "not slow"
 
-test-all: $(VENV)/.installed
+test-all: $(VENV)/.peers
 	IRFLOW_TEST=all $(VENV)/bin/python -m pytest $(SHARED)
 
 bench: $(VENV)/.installed
@@ -46,6 +46,11 @@ $(VENV)/.installed: pyproject.toml $(wildcard $(TOY)/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[test]'
 	if [ -d $(TOY) ]; then $(VENV)/bin/python -m pip install $(PIP_FLAGS) -e $(TOY); fi
+	touch $@
+
+# What irflow.keras is compared with.
+$(VENV)/.peers: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[test,peers]'
 	touch $@
 
 $(LINT_VENV)/.installed: pyproject.toml

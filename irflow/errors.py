@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Fact = tuple[str, ...]
 
+_FEW = 20
+
 LOADED_AT = time.time_ns()
 """When irflow was loaded: all of it imports this module first. Source files that change later are
 not what runs in this process.
@@ -197,11 +199,26 @@ def align(rows: Iterable[Fact]) -> list[str]:
     ]
 
 
-def nearest(name: str, known: Iterable[str], kind: str) -> UnknownNameError:
-    """The error for an unknown name, listing the closest known ones."""
+def nearest(
+    name: str, known: Iterable[str], kind: str, also: Iterable[str] = ()
+) -> UnknownNameError:
+    """The error for an unknown name, listing the closest known ones.
+
+    All of them are listed where they are few, or where none is close.
+
+    Args:
+        name: as the user gave it.
+        known: the names there are.
+        kind: what they are names of.
+        also: other spellings, which may be the closest and are not listed.
+    """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None
-    return UnknownNameError(
-        f"unknown {kind} {name!r}", facts=[("known", ", ".join(names) or "(none)")], hint=hint
-    )
+    hint = did_you_mean(name, {*names, *also})
+    facts = [("known", ", ".join(names) or "(none)")] if hint is None or len(names) <= _FEW else []
+    return UnknownNameError(f"unknown {kind} {name!r}", facts=facts, hint=hint)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A question with the closest known names, None where none is close."""
+    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None

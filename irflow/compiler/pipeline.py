@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irflow import log, plugins
 from irflow.backend import Backend, CompileOptions, Executable, require_supported
 from irflow.compiler.backends import selected_backend
 from irflow.ir.graph import Graph, Node
-from irflow.lowering.lower import lower_graph
-from irflow.lowering.program import Program
-from irflow.transform.manager import PassManager, Report
-from irflow.transform.pipeline import level_pipeline
+
+if TYPE_CHECKING:
+    from irflow.lowering.program import Program
+    from irflow.transform.manager import Report
+
+# What passes and loop nests need is imported when something is compiled: a program that only
+# defines functions, or runs what was compiled before, starts sooner without it.
 
 
 class Lowered:
@@ -53,6 +57,8 @@ class Lowered:
 
     def program(self) -> Program:
         """The loop nests, for backends that take programs."""
+        from irflow.lowering.lower import lower_graph
+
         return lower_graph(self.graph, self.options.name, self.backend.target())
 
     def compile(self) -> Executable:
@@ -79,6 +85,8 @@ class Lowered:
 
 def pipeline_for(backend: Backend, level: int = 2, slots: Mapping[str, str] | None = None) -> str:
     """The pipeline text of a level for a backend."""
+    from irflow.transform.pipeline import level_pipeline
+
     return level_pipeline(level, slots, backend.pipeline(level))
 
 
@@ -136,6 +144,8 @@ def passed(
     time: bool = False,
 ) -> tuple[Graph, Report]:
     """A copy of `graph` after the passes of a pipeline, and what these did; see `lower`."""
+    from irflow.transform.manager import PassManager
+
     manager = PassManager(
         pipeline, plugins.find_pass, level=level, claims=backend.claims, lacks=_lacks(backend)
     )

@@ -8,23 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from irflow.errors import UsageError, nearest
+from irflow.keras.engine.naming import snake_case
 from irflow.keras.saving import registry
 
 Config = dict[str, Any]
 Factory = Callable[..., Any]
-
-
-def snake_case(name: str) -> str:
-    """`GlorotUniform` as `glorot_uniform`; an abbreviation such as `L1L2` only loses its capitals.
-
-    >>> snake_case("GlorotUniform"), snake_case("NonNeg"), snake_case("L2")
-    ('glorot_uniform', 'non_neg', 'l2')
-    """
-    parts = [
-        "_" + letter if i and letter.isupper() and name[i - 1].islower() else letter
-        for i, letter in enumerate(name)
-    ]
-    return "".join(parts).lower()
 
 
 def both_spellings(members: Iterable[Factory]) -> dict[str, Factory]:
@@ -91,5 +79,11 @@ class Family:
             return self.members[name]
         found = registry.get_registered_object(name, custom_objects)
         if found is None:
-            raise nearest(name, self.members, self.kind)
+            listed, names = self._in_small_letters()
+            raise nearest(name, listed, self.kind, also=names)
         return found
+
+    def _in_small_letters(self) -> tuple[list[str], list[str]]:
+        """The first such name of each member, and all of them: others are short for the first."""
+        names = [name for name in self.members if name == name.lower()]
+        return list({id(self.members[name]): name for name in reversed(names)}.values()), names

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, entry_points
+from typing import TYPE_CHECKING
 
 from irflow.backend import Backend
 from irflow.errors import BackendUnavailableError, PluginError, nearest
 from irflow.transform import Pass
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, SelectableGroups
 
 BACKENDS = "irflow.backends"
 PASSES = "irflow.passes"
@@ -79,7 +82,12 @@ def _declared(group: str) -> dict[str, tuple[Entry, ...]]:
 
 
 # Both read files of every installed distribution, or parse a long one, each time they are asked.
-_points = cache(entry_points)
+@cache
+def _points() -> SelectableGroups:
+    # It imports the parser of e-mail: only programs that look for a plugin pay for it.
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 @cache

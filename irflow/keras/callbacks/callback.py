@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
-
 from irflow.errors import UsageError
 
 Logs = dict[str, Any]
@@ -97,6 +95,8 @@ class Callback:
 
     def say(self, text: str) -> None:
         """Print a line, as `verbose` callbacks do."""
+        from rich.console import Console
+
         Console(highlight=False, soft_wrap=True).print(text, markup=False)
 
 

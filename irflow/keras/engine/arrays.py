@@ -14,6 +14,7 @@ from irflow.frontend import Tensor, Variable
 from irflow.frontend.arrays import as_array
 from irflow.keras import config
 from irflow.keras.engine.arguments import is_numbers
+from irflow.keras.engine.checks import check_no_text
 
 Batch = tuple[Any, Any, Any]
 
@@ -77,7 +78,10 @@ class Arrays:
         Raises:
             ShapeError: arrays have different lengths, or none.
             UsageError: both kinds of weights that exclude each other, or there is no data.
+            DTypeError: something is text.
         """
+        for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+            check_no_text(name, part)
         made = cls(as_arrays(x), as_arrays(y), as_arrays(sample_weight))
         if made.x is None or not tree.flatten(made.x)[0]:
             raise UsageError("there is no data x")
@@ -138,8 +142,6 @@ class Arrays:
         Raises:
             UsageError: a part would be empty.
         """
-        if not 0 < share < 1:
-            raise UsageError(f"validation_split is a share between 0 and 1, not {share}")
         first = int(np.floor(self.size * (1 - share)))
         if first in (0, self.size):
             raise UsageError(
@@ -186,7 +188,7 @@ def class_weights(labels: np.ndarray, class_weight: dict[Any, float]) -> np.ndar
     """A weight a sample; classes that are not named have 1.
 
     Raises:
-        UsageError: `class_weight` is no dict.
+        UsageError: `class_weight` is no dict of numbers.
     """
     if not isinstance(class_weight, dict):
         raise UsageError(
@@ -199,7 +201,13 @@ def class_weights(labels: np.ndarray, class_weight: dict[Any, float]) -> np.ndar
     numbers = labels.astype(np.int64)
     weights = np.ones(numbers.shape, config.floatx())
     for label, weight in class_weight.items():
-        weights[numbers == int(label)] = weight
+        try:
+            weights[numbers == int(label)] = float(weight)
+        except (TypeError, ValueError):
+            raise UsageError(
+                "class_weight is a dict from class numbers to weights",
+                facts=[("given", f"{label!r}: {weight!r}")],
+            ) from None
     return weights
 
 

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from irflow import numpy as inp
 from irflow import tree
-from irflow.errors import UsageError
+from irflow.errors import TreeError, UsageError
 from irflow.frontend.tracing import suspended
 from irflow.keras import losses as known_losses
 from irflow.keras import metrics as known_metrics
 from irflow.keras.engine.naming import snake_case
-from irflow.keras.engine.outputs import by_output, output_names
+from irflow.keras.engine.outputs import by_output, output_names, size_of
 from irflow.keras.losses import Loss
 from irflow.keras.metrics import Mean, Metric
 
@@ -128,7 +127,14 @@ class CompiledLoss:
         count = len(tree.flatten(y_pred)[0])
         if self._weights is None:
             return [None] * count
-        return by_output(self._weights, y_pred, self._names, "loss_weights")
+        weights = by_output(self._weights, y_pred, self._names, "loss_weights")
+        for weight in weights:
+            if isinstance(weight, str) or callable(weight):
+                raise UsageError(
+                    f"a loss weight is a number, not {weight!r}",
+                    hint="metrics are given by name: compile(optimizer, loss, metrics=[...])",
+                )
+        return weights
 
     def targets(self, y_true: Any, y_pred: Any) -> list[Any]:
         """One target an output; None for outputs without a loss."""
@@ -138,6 +144,8 @@ class CompiledLoss:
         if given is not None and self.built and len(given) == len(used) < count:
             found = dict(zip(used, given, strict=True))
             return [found.get(i) for i in range(count)]
+        if count == 1 and given is not None and len(given) > 1:
+            raise TreeError(f"targets y: {len(given)} given for one output")
         return by_output(y_true, y_pred, self._names, "targets y")
 
     @property
@@ -158,11 +166,6 @@ class CompiledLoss:
             value = value if factor is None else value * factor
             total = value if total is None else total + value
         return total
-
-
-def size_of(tensor: Any) -> Any:
-    """The number of samples of a batch as a tensor."""
-    return inp.full((), tensor.shape[0], "float32")
 
 
 def weights_by_output(sample_weight: Any, y_pred: Any, names: Sequence[str] | None) -> list[Any]:

@@ -1,4 +1,6 @@
-"""What layers share: whether a call is training, and whether weights are to come from a file."""
+"""What layers share: whether a call is training, whether weights are to come from a file, and
+whether something has changed that compiled steps depend on.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ class _Context(threading.local):
 
 
 _context = _Context()
+_changes = 0
 
 
 def is_training() -> bool | None:
@@ -54,3 +57,14 @@ def to_be_filled() -> Iterator[None]:
         yield
     finally:
         _context.is_to_be_filled = before
+
+
+def note_change() -> None:
+    """Something has changed that compiled steps depend on, such as which layers are trained."""
+    global _changes
+    _changes += 1
+
+
+def changes() -> int:
+    """How many such changes there were, of all models; steps look closer where it has grown."""
+    return _changes

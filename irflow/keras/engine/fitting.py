@@ -9,14 +9,22 @@ from typing import Any
 import numpy as np
 
 from irflow import tree
-from irflow.errors import UsageError
+from irflow.errors import IrflowError, UsageError
 from irflow.keras.callbacks.callback import CallbackList
 from irflow.keras.callbacks.history import History
 from irflow.keras.engine.arrays import Arrays, Batch, is_in_memory
+from irflow.keras.engine.checks import (
+    check_no_text,
+    check_share,
+    check_verbose,
+    check_whole,
+)
 from irflow.keras.engine.preparation import check_labels, prepare
 from irflow.keras.engine.runs import Run, Source
 from irflow.keras.engine.screen import Screen
 from irflow.keras.engine.streams import Stream
+
+_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,21 @@ class FitArguments:
     validation_batch_size: int | None
     validation_freq: Any
 
+    def __post_init__(self) -> None:
+        check_whole("epochs", self.epochs, 0)
+        check_whole("initial_epoch", self.initial_epoch, 0)
+        for name in ("batch_size", "steps_per_epoch", "validation_steps", "validation_batch_size"):
+            check_whole(name, getattr(self, name), 1, is_optional=True)
+        freq = self.validation_freq
+        for each in freq if isinstance(freq, (list, tuple, set)) else (freq,):
+            check_whole("validation_freq", each, 1)
+        check_verbose(self.verbose)
+
     def validates(self, epoch: int) -> bool:
         """Whether there is a validation after this epoch, counted from 0."""
         if isinstance(self.validation_freq, (list, tuple, set)):
             return epoch + 1 in self.validation_freq
-        return (epoch + 1) % int(self.validation_freq) == 0
+        return bool((epoch + 1) % self.validation_freq == 0)
 
 
 def require_compiled(model: Any, method: str) -> None:
@@ -60,6 +78,7 @@ def source_of(data: Sequence[Any], class_weight: Any, shuffle: Any, what: str = 
     x, y, sample_weight = data
     if x is None:
         raise UsageError(f"there is no data {what}")
+    check_no_text(what, x)
     if is_in_memory(x):
         if sample_weight is not None and class_weight is not None:
             raise UsageError("give sample_weight or class_weight, not both")
@@ -83,6 +102,14 @@ def _checked_source(model: Any, source: Source, batch_size: int) -> None:
     check_labels(model, source)
 
 
+def _check_validation(model: Any, source: Arrays, batch_size: int) -> None:
+    try:
+        _checked_source(model, source, batch_size)
+    except IrflowError as error:
+        error.summary = f"validation data: {error.summary}"
+        raise
+
+
 def fit(
     model: Any,
     data: Sequence[Any],
@@ -92,7 +119,8 @@ def fit(
 ) -> History:
     """Train; see `Trainer.fit`."""
     require_compiled(model, "fit")
-    batch_size = _batch_size(arguments.batch_size)
+    check_share("validation_split", validation_split)
+    batch_size = arguments.batch_size or _BATCH_SIZE
     source = source_of(data, arguments.class_weight, arguments.shuffle)
     validation: Source | None = None
     if validation_split and validation_data is None:
@@ -103,8 +131,7 @@ def fit(
         validation = source_of(_parts(validation_data), None, False, "validation_data")
     _checked_source(model, source, batch_size)
     if isinstance(validation, Arrays):
-        validation.check_finite()
-        check_labels(model, validation)
+        _check_validation(model, validation, arguments.validation_batch_size or batch_size)
     run = Run(model, "train", source, batch_size, arguments.shuffle, arguments.steps_per_epoch)
     testing = None
     if validation is not None:
@@ -184,7 +211,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """The loss and metrics on data; see `Trainer.evaluate`."""
     require_compiled(model, "evaluate")
-    size = _batch_size(batch_size)
+    size = _checked_numbers(batch_size, verbose, steps)
     source = source_of(data, None, False)
     _checked_source(model, source, size)
     model._programs_now().refresh()
@@ -201,7 +228,7 @@ def predict(
     model: Any, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any
 ) -> Any:
     """The outputs for data; see `Trainer.predict`."""
-    size = _batch_size(batch_size)
+    size = _checked_numbers(batch_size, verbose, steps)
     source = source_of((x, None, None), None, False)
     model._programs_now().refresh()
     if isinstance(source, Stream):
@@ -254,11 +281,11 @@ def _listed(callbacks: Any, model: Any, params: dict[str, Any]) -> CallbackList:
     return CallbackList(callbacks, model, params)
 
 
-def _batch_size(batch_size: int | None) -> int:
-    size = 32 if batch_size is None else int(batch_size)
-    if size < 1:
-        raise UsageError(f"batch_size is {size}, less than 1")
-    return size
+def _checked_numbers(batch_size: int | None, verbose: Any, steps: int | None) -> int:
+    check_whole("batch_size", batch_size, 1, is_optional=True)
+    check_whole("steps", steps, 1, is_optional=True)
+    check_verbose(verbose)
+    return batch_size or _BATCH_SIZE
 
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:

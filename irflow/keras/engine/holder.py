@@ -14,7 +14,7 @@ from irflow.frontend import Variable, asarray
 from irflow.frontend.tracing import suspended
 from irflow.keras import constraints, initializers, regularizers
 from irflow.keras.dtype_policies import DTypePolicy, standardize_dtype
-from irflow.keras.engine.context import is_to_be_filled
+from irflow.keras.engine.context import is_to_be_filled, note_change
 from irflow.keras.engine.tracking import held, is_metric, is_seed, unique
 
 
@@ -62,6 +62,7 @@ class Holder:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        note_change()
         for variable in self._own_variables():
             if id(variable) not in self._fixed:
                 variable.trainable = self._trainable

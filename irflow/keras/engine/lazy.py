@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from irflow.errors import did_you_mean
+
 
 def lazy(
     package: str, homes: Mapping[str, Sequence[str]]
@@ -25,7 +27,10 @@ def lazy(
         if name in modules:
             return importlib.import_module(f"{package}.{name}")
         if name not in places:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            hint = did_you_mean(name, names)
+            raise AttributeError(
+                f"module {package!r} has no attribute {name!r}{': ' + hint if hint else ''}"
+            )
         found = getattr(importlib.import_module(f"{package}.{places[name]}"), name)
         setattr(sys.modules[package], name, found)
         return found

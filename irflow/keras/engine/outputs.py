@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from irflow import numpy as inp
 from irflow import tree
 from irflow.errors import TreeError
 
@@ -55,3 +56,8 @@ def by_output(
             facts=[("outputs", ", ".join(keys))],
         )
     return entries
+
+
+def size_of(tensor: Any) -> Any:
+    """The number of samples of a batch as a tensor."""
+    return inp.full((), tensor.shape[0], "float32")

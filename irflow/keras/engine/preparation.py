@@ -41,6 +41,31 @@ def prepare(model: Any, data: Batch, needs_targets: bool = True) -> None:
     if needs_targets and optimizer is not None and not optimizer.built:
         with suspended():
             optimizer.build(model.trainable_variables)
+    if needs_targets:
+        _check_step(model, data)
+
+
+def _check_step(model: Any, data: Batch) -> None:
+    """Whether losses and metrics take such targets: the step of evaluation is traced for them.
+
+    It is done once for each kind of data, and for the shapes of this batch, so that what is wrong
+    is told before anything has begun. Steps of one's own may do other things, and are left alone.
+    """
+    cls = type(model)
+    steps = (cls.train_step, cls.test_step, cls.compute_loss, cls.compute_metrics)
+    programs = model._programs_now()
+    leaves, structure = tree.flatten(data)
+    key = structure, tuple((leaf.dtype, leaf.shape[1:]) for leaf in leaves)
+    if key in programs.checked:
+        return
+    if model.run_eagerly or not all(hasattr(step, "is_default") for step in steps):
+        return
+    rows = [(leaf.shape, dtypes.from_numpy(leaf.dtype).name) for leaf in leaves]
+    try:
+        infer(lambda tensors: model.test_step(structure.unflatten(tensors)), rows, model.name)
+    finally:
+        model._clear_losses()
+    programs.checked.add(key)
 
 
 def _check_inputs(model: Any, x: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from irflow import control, dtypes, log, tree
 from irflow.frontend import asarray, jit
 from irflow.keras.engine.arrays import Batch, as_leaf
+from irflow.keras.engine.context import changes
 
 Kind = tuple[str, tuple[int, ...]]
 
@@ -26,6 +27,19 @@ def _spec(kind: Kind, first: str) -> str:
     return f"{name}[{', '.join([first, *map(str, sizes)])}]"
 
 
+def _settings(optimizer: Any) -> Any:
+    """What of an optimizer becomes a constant of a compiled step."""
+    if optimizer is None:
+        return None
+    numbers = tuple(
+        (name, value)
+        for name, value in vars(optimizer).items()
+        if name != "built" and isinstance(value, (bool, int, float, str))
+    )
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return id(optimizer), id(getattr(optimizer, "_learning_rate", None)), numbers, _settings(inner)
+
+
 class Programs:
     """The functions of a model, compiled when they are needed.
 
@@ -39,6 +53,7 @@ class Programs:
 
     Attributes:
         seconds: how long a step took, by what is called.
+        checked: the kinds of data that losses and metrics are known to take.
     """
 
     def __init__(self, model: Any, backend: str | None) -> None:
@@ -47,21 +62,39 @@ class Programs:
         self._concrete: set[Any] = set()
         self._quick: dict[Any, Callable[[Any], Any]] = {}
         self._state: Any = None
+        self._settings: Any = None
+        self._kept: Any = None
+        self._seen = -1
         self.seconds: dict[Any, float] = {}
+        self.checked: set[Any] = set()
 
     def refresh(self) -> None:
-        """Compile anew if layers were frozen, or weights were added, since the last time."""
+        """Compile anew where the model is another one than the last time.
+
+        Layers may have been frozen, weights added, the optimizer replaced, or given other numbers
+        or a schedule.
+        """
         layers = tuple(layer.trainable for layer in self._model._flatten_layers())
         weights = tuple((id(v), v.trainable) for v in self._model.weights)
-        state = layers, weights, self._model.run_eagerly
+        optimizer = self._model.optimizer
+        self._seen = changes()
+        self._kept = optimizer, getattr(optimizer, "_learning_rate", None)
+        self._settings = _settings(optimizer)
+        state = layers, weights, self._model.run_eagerly, self._settings
         if state != self._state:
             self.clear()
             self._state = state
+
+    def follow(self) -> None:
+        """`refresh`, if the optimizer is another one, or any layer was frozen, since then."""
+        if self._seen != changes() or self._settings != _settings(self._model.optimizer):
+            self.refresh()
 
     def clear(self) -> None:
         """Forget all functions."""
         self._functions.clear()
         self._concrete.clear()
+        self.checked.clear()
         self._quick.clear()
         self.seconds.clear()
 

@@ -6,11 +6,14 @@ import importlib
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+# rich is imported where something is shown: silent training starts without it.
 
 _WIDTH = 20
 _INTERVAL = 0.1
@@ -40,11 +43,13 @@ class Screen:
         if verbose == 0:
             self.verbose = 0
             return
+        from rich.console import Console
+
         self._console = console or Console(highlight=False, soft_wrap=True)
         self.verbose = verbosity(verbose, self._console)
         self._live: Live | _Cell | None = None
         self._steps: int | None = None
-        self._begin = self._after_first = self._shown = 0.0
+        self._begin = self._after_first = self._after_last = self._shown = 0.0
         self._first = 0
 
     def epoch(self, title: str | None, steps: int | None) -> None:
@@ -56,10 +61,13 @@ class Screen:
         """
         if not self.verbose:
             return
+        # A bar appears after an interval: epochs that are shorter are drawn once, at their end.
         self._steps, self._begin = steps, time.perf_counter()
-        self._after_first, self._shown, self._first = 0.0, 0.0, 0
+        self._shown = self._begin
+        self._after_first = self._after_last = 0.0
+        self._first = 0
         if title is not None:
-            self._console.print(Text(title))
+            self._console.print(title, markup=False)
         if self.verbose == 1 and can_move(self._console):
             self._live = _moving_line(self._console)
             self._live.start()
@@ -71,6 +79,7 @@ class Screen:
         now = time.perf_counter()
         if not self._first:
             self._first, self._after_first = step, now
+        self._after_last = now
         if self._live is None or now - self._shown < _INTERVAL:
             return
         self._shown = now
@@ -82,7 +91,7 @@ class Screen:
             return
         line = self._line(step, logs, time.perf_counter(), is_last=True)
         if self._live is not None:
-            self._live.update(line, refresh=True)
+            self._live.update(line)
             self.close()
         else:
             self._console.print(line)
@@ -94,6 +103,8 @@ class Screen:
             self._live = None
 
     def _line(self, step: int, logs: dict[str, Any], now: float, is_last: bool) -> Text:
+        from rich.text import Text
+
         steps = self._steps if self._steps is not None else step if is_last else None
         # While it moves it stays one line; at the end nothing is left out.
         line = Text(no_wrap=not is_last, overflow="fold" if is_last else "ellipsis")
@@ -113,10 +124,13 @@ class Screen:
         return line
 
     def _seconds(self, step: int, now: float) -> float:
-        """A step's duration; the first call, which compiles, does not count."""
-        if step > self._first:
-            return (now - self._after_first) / (step - self._first)
-        return (now - self._begin) / max(step, 1)
+        """A step's duration, without the first call, which compiles, and without validation.
+
+        Where there was one call only, it is what counts, as Keras has it.
+        """
+        if step > self._first > 0:
+            return (self._after_last - self._after_first) / (step - self._first)
+        return ((self._after_last or now) - self._begin) / max(step, 1)
 
 
 class _Cell:
@@ -129,23 +143,32 @@ class _Cell:
     def __init__(self, display: Callable[..., Any]) -> None:
         self._display = display
         self._handle: Any = None
+        self._text = ""
 
     def start(self) -> None:
         """Show an empty line."""
         self._handle = self._display({"text/plain": ""}, raw=True, display_id=True)
 
-    def update(self, line: Text, *, refresh: bool = True) -> None:
-        """Show another line in its place."""
+    def update(self, line: Text, *, refresh: bool = False) -> None:
+        """Have another line in its place, shown at once or at the end."""
+        self._text = line.plain
         if refresh:
-            self._handle.update({"text/plain": line.plain}, raw=True)
+            self._refresh()
 
     def stop(self) -> None:
-        """Leave it as it is."""
+        """Show the last line, and leave it."""
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._handle.update({"text/plain": self._text}, raw=True)
 
 
 def _moving_line(console: Console) -> Live | _Cell:
     if console.is_jupyter:
         return _Cell(importlib.import_module("IPython.display").display)
+    from rich.live import Live
+    from rich.text import Text
+
     return Live(Text(), console=console, auto_refresh=False, vertical_overflow="visible")
 
 

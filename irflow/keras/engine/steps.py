@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irflow import tree
 from irflow.errors import UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.tracing import suspended
-from irflow.keras import optimizers
 from irflow.keras.engine.arrays import unpack_x_y_sample_weight
-from irflow.keras.engine.compiled import CompiledLoss, CompiledMetrics, check_names, size_of
 from irflow.keras.engine.gradients import value_and_grad
+from irflow.keras.engine.outputs import size_of
 from irflow.keras.engine.programs import Programs
 from irflow.keras.engine.tracking import unique
 from irflow.keras.layers.layer import Layer
-from irflow.keras.metrics import Mean
 from irflow.keras.saving.registry import deserialize_keras_object, serialize_keras_object
+
+if TYPE_CHECKING:
+    from irflow.keras.engine.compiled import CompiledLoss, CompiledMetrics
 
 
 class Steps(Layer):
@@ -79,6 +80,12 @@ class Steps(Layer):
         Raises:
             UnknownNameError: no optimizer, loss or metric has a name; it lists the nearest ones.
         """
+        # Losses, metrics and optimizers are a third of the modules: models that only predict, or
+        # are only described, do without them.
+        from irflow.keras import optimizers
+        from irflow.keras.engine.compiled import CompiledLoss, CompiledMetrics, check_names
+        from irflow.keras.metrics import Mean
+
         check_names(loss, metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self._dtype_policy.name == "mixed_float16":
@@ -251,7 +258,9 @@ class Steps(Layer):
                     variable.assign(constraint(variable.value))
 
 
-for _method in ("train_step", "test_step", "compute_metrics", "get_metrics_result"):
+for _method in (
+    *("train_step", "test_step", "compute_loss", "compute_metrics", "get_metrics_result"),
+):
     # Programs ask for it: what the default steps show is known without running them.
     getattr(Steps, _method).is_default = True
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.table import Table
 
 from irflow.errors import IrflowError
@@ -16,6 +16,7 @@ from irflow.keras.engine.tracking import unique
 
 _PARTS = (0.45, 0.30, 0.25)
 _CONNECTED = (0.30, 0.25, 0.16, 0.29)
+_WHOLE = ("Param #", "Trainable")
 
 
 def show(
@@ -51,10 +52,15 @@ def _print(
 ) -> None:
     width = line_length or min(console.width, 100)
     has_links = not _is_chain(model)
+    rows = [
+        row
+        for layer in _within(_shown_layers(model), layer_range)
+        for row in _rows(layer, model, has_links, show_trainable, expand_nested, 0)
+    ]
     table = _empty_table(width, positions, has_links, show_trainable)
-    layers = _within(_shown_layers(model), layer_range)
-    for layer in layers:
-        _add_rows(table, layer, model, has_links, show_trainable, expand_nested, 0)
+    _fit_columns(table, rows)
+    for row in rows:
+        table.add_row(*row)
     console.print(f'[bold]Model: "{escape(model.name)}"[/bold]')
     console.print(table)
     for label, text in totals(model):
@@ -78,6 +84,21 @@ def _empty_table(width: int, positions: Any, has_links: bool, show_trainable: bo
     for name, side, part in zip(names, justify, parts, strict=False):
         table.add_column(name, justify=side, width=max(int(width * part) - 3, 6))
     return table
+
+
+def _fit_columns(table: Table, rows: Sequence[Sequence[str]]) -> None:
+    """Let numbers be whole, as a part of one would be wrong; names may be cut."""
+    widths = [column.width or 0 for column in table.columns]
+    whole = [i for i, column in enumerate(table.columns) if column.header in _WHOLE]
+    for i in whole:
+        cells = [str(table.columns[i].header), *(row[i] for row in rows)]
+        widths[i] = max(widths[i], *(len(render(cell).plain) for cell in cells))
+    names = [i for i in range(len(widths)) if i not in whole]
+    for _ in range(sum(widths) + 3 * len(widths) + 1 - (table.width or 0)):
+        widest = max(names, key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, 1)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
 
 
 def _shown_layers(model: Any) -> list[Any]:
@@ -108,15 +129,15 @@ def _within(layers: list[Any], layer_range: Sequence[str] | None) -> list[Any]:
     return layers[min(first, last) : max(first, last) + 1]
 
 
-def _add_rows(
-    table: Table,
+def _rows(
     layer: Any,
     model: Any,
     has_links: bool,
     show_trainable: bool,
     expand_nested: bool,
     level: int,
-) -> None:
+) -> Iterator[list[str]]:
+    """The cells of a layer, and of the layers in it, as markup of rich."""
     mark = "   " * level + ("└ " if level else "")
     kind = type(layer).__name__
     cells = [
@@ -131,10 +152,10 @@ def _add_rows(
         cells.append(
             ("[bold]Y[/bold]" if layer.trainable else "[bold]N[/bold]") * has_weights or "-"
         )
-    table.add_row(*cells)
+    yield cells
     if expand_nested and getattr(layer, "layers", None):
         for inner in layer.layers:
-            _add_rows(table, inner, layer, has_links, show_trainable, expand_nested, level + 1)
+            yield from _rows(inner, layer, has_links, show_trainable, expand_nested, level + 1)
 
 
 def output_shape(layer: Any, model: Any) -> Any:

@@ -7,11 +7,13 @@ a list may grow after it was set.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any
 
 from irflow.frontend import Variable
 
 _CONTAINERS = (list, tuple, dict)
+_PLAIN = frozenset({bool, int, float, str, type(None), FunctionType})
 
 
 def is_metric(value: Any) -> bool:
@@ -35,7 +37,7 @@ def held(owner: Any, wanted: Callable[[Any], bool], unseen: frozenset[str]) -> I
     """
     seen: set[int] = set()
     for name, value in list(vars(owner).items()):
-        if name not in unseen:
+        if type(value) not in _PLAIN and name not in unseen:
             yield from _held(value, wanted, seen)
 
 

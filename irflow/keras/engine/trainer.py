@@ -74,6 +74,18 @@ class Trainer(Steps):
             UsageError: the model is not compiled, or arguments do not go together.
             ShapeError: arrays have different lengths, or do not fit the model.
             DataError: NaN, infinities, or labels that are no classes, before anything has changed.
+            DTypeError: data is text.
+
+        >>> from irflow import keras
+        >>> x = np.linspace(-1, 1, 64).reshape(64, 1)
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model.compile(keras.optimizers.SGD(0.5), loss="mse", metrics=["mae"])
+        >>> history = model.fit(x, 3 * x, epochs=20, validation_split=0.25, verbose=0)
+        >>> list(history.history)
+        ['loss', 'mae', 'val_loss', 'val_mae']
+        >>> loss, mae = model.evaluate(x, 3 * x, verbose=0)
+        >>> model.predict(x[-1:], verbose=0).round(2).item()
+        3.0
         """
         arguments = fitting.FitArguments(
             batch_size=batch_size,
@@ -143,7 +155,8 @@ class Trainer(Steps):
             steps: how many batches; all by default.
             callbacks: as of `fit`.
         """
-        if verbose == 0 and type(x) is np.ndarray and callbacks is None and steps is None:
+        is_plain = callbacks is None and steps is None and type(batch_size or 32) is int
+        if is_plain and verbose == 0 and type(x) is np.ndarray:
             quick = self._programs_now().predict_array(x, batch_size or 32)
             if quick is not None:
                 return quick
@@ -175,6 +188,7 @@ class Trainer(Steps):
         data = as_batch(x, y, sample_weight, class_weight)
         fitting.require_compiled(self, "train_on_batch")
         prepare(self, data)
+        self._programs_now().follow()
         logs = plain(self._programs_now().batch("train", data))
         return logs if return_dict else self._in_order(logs)
 
@@ -198,14 +212,11 @@ class Trainer(Steps):
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """The values in the order of the metrics; one alone as it is."""
-        names = [name for metric in self.metrics for name in _names(metric, logs)]
+        if len(logs) == 1:
+            return next(iter(logs.values()))
+        names = [metric.name for metric in self.metrics if metric.name in logs]
         rest = [name for name in logs if name not in names]
-        values = [logs[name] for name in dict.fromkeys([*names, *rest]) if name in logs]
-        return values[0] if len(values) == 1 else values
-
-
-def _names(metric: Any, logs: dict[str, Any]) -> list[str]:
-    return [metric.name] if metric.name in logs else []
+        return [logs[name] for name in dict.fromkeys([*names, *rest])]
 
 
 def _no_more(name: str, kwargs: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from irflow.errors import ShapeError, UsageError
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.keras.engine import masks
 from irflow.keras.losses.loss import LossFunctionWrapper
-from irflow.keras.losses.operands import aligned, floating
+from irflow.keras.losses.operands import aligned, floating, labels_of_rows
 from irflow.nn.activations import row
 
 
@@ -82,6 +82,9 @@ def sparse_categorical_crossentropy(
 ) -> Tensor:
     """`-log p[label]`; NaN for a label outside of the classes.
 
+    `fit` and `evaluate` look at labels in memory before they begin, and refuse such ones; in loops
+    and losses of one's own they show as NaN.
+
     Args:
         y_true: `[...]` or `[..., 1]`, class numbers.
         y_pred: `[..., classes]`, probabilities, which are divided by their sum, or logits.
@@ -93,9 +96,7 @@ def sparse_categorical_crossentropy(
         ShapeError: there is not one label for each row of `y_pred`.
     """
     x = floating(y_pred)
-    labels = class_numbers(y_true)
-    if labels.ndim == x.ndim and labels.shape[axis] == 1:
-        labels = _without(labels, axis)
+    labels = class_numbers(labels_of_rows("sparse_categorical_crossentropy", y_true, x, axis))
     entropy = losses.softmax_cross_entropy if from_logits else losses.cross_entropy
     result = entropy(x, labels, ignore_label=ignore_class, axis=axis, reduction="none")
     if ignore_class is not None:
@@ -125,11 +126,6 @@ def class_numbers(y_true: Any) -> Tensor:
     """Class numbers as integers; fractions are dropped."""
     labels = as_tensor(y_true)
     return labels if labels.dtype.is_integer else labels.astype(dtypes.i64)
-
-
-def _without(x: Tensor, axis: int) -> Tensor:
-    place = axis % x.ndim
-    return x.reshape((*x.shape[:place], *x.shape[place + 1 :]))
 
 
 def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:

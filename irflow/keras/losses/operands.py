@@ -37,6 +37,33 @@ def of_one_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Ten
     return x1, x2
 
 
+def labels_of_rows(name: str, y_true: Any, scores: Tensor, axis: int = -1) -> Tensor:
+    """Class numbers `[...]`, one for each row of scores.
+
+    Args:
+        name: of the loss or metric, for the message.
+        y_true: `[...]`, or with an axis of size 1 for the classes.
+        scores: `[..., classes]`.
+        axis: that of the classes.
+
+    Raises:
+        ShapeError: there is not one number for each row.
+    """
+    labels, place = as_tensor(y_true), axis % scores.ndim
+    is_whole = labels.ndim == scores.ndim
+    if is_whole and labels.shape[place] == 1:
+        labels = labels.reshape((*labels.shape[:place], *labels.shape[place + 1 :]))
+    if labels.shape != (*scores.shape[:place], *scores.shape[place + 1 :]):
+        is_one_hot = is_whole and name.startswith("sparse_")
+        other = name.removeprefix("sparse_")
+        raise ShapeError(
+            f"{name}: one class number is needed for each row of scores",
+            facts=[("y_true", as_tensor(y_true).type), ("y_pred", scores.type)],
+            hint=f"for one-hot labels there is {other}" if is_one_hot else None,
+        )
+    return labels
+
+
 def _squeezed(x: Tensor) -> Tensor:
     return x.reshape(x.shape[:-1])
 

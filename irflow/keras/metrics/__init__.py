@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from irflow.keras.engine.naming import snake_case
-from irflow.keras.lookup import Family
+from irflow.keras.lookup import Family, both_spellings
 from irflow.keras.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -120,8 +119,7 @@ _SHORT = {
 _FAMILY = Family(
     "metric",
     {
-        **{cls.__name__: cls for cls in _CLASSES},
-        **{snake_case(cls.__name__): cls for cls in _CLASSES},
+        **both_spellings(_CLASSES),
         **_SHORT,
         **{name.upper(): cls for name, cls in _SHORT.items()},
     },

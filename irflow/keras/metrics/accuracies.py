@@ -9,7 +9,7 @@ from irflow import ops
 from irflow.errors import ShapeError
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.keras import config
-from irflow.keras.losses.operands import aligned, floating
+from irflow.keras.losses.operands import aligned, floating, labels_of_rows
 from irflow.keras.metrics.means import MeanMetricWrapper
 from irflow.nn.activations import row
 from irflow.ops.functions import is_index
@@ -46,7 +46,8 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
         y_true: `[...]` or `[..., 1]` class numbers.
         y_pred: `[..., classes]` scores.
     """
-    t, x = _labels("sparse_categorical_accuracy", y_true, y_pred)
+    x = floating(y_pred)
+    t = labels_of_rows("sparse_categorical_accuracy", y_true, x)
     best = x.argmax(-1)
     return _hits(row("equal", t, best if t.dtype.is_integer else best.astype(t.dtype)))
 
@@ -67,23 +68,12 @@ def sparse_top_k_categorical_accuracy(
         k: how many count.
         from_sorted_ids: whether `y_pred` are class numbers.
     """
-    t, x = _labels("sparse_top_k_categorical_accuracy", y_true, y_pred)
+    x = floating(y_pred)
+    t = labels_of_rows("sparse_top_k_categorical_accuracy", y_true, x)
     if not from_sorted_ids:
         return _in_top(t.astype("i64"), x, k)
     best: Any = as_tensor(y_pred)[..., :k]
     return _hits(row("equal", ops.expand_dims(t.astype(best.dtype), -1), best)).max(-1)
-
-
-def _labels(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    t, x = as_tensor(y_true), floating(y_pred)
-    if t.ndim == x.ndim and t.shape[-1] == 1:
-        t = t.reshape(t.shape[:-1])
-    if t.shape != x.shape[:-1]:
-        raise ShapeError(
-            f"{name}: one class number is needed for each row of scores",
-            facts=[("y_true", t.type), ("y_pred", x.type)],
-        )
-    return t, x
 
 
 def _in_top(labels: Tensor, x: Tensor, k: int) -> Tensor:

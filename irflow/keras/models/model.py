@@ -9,7 +9,7 @@ from typing import Any
 
 from irflow import errors
 from irflow.errors import UsageError
-from irflow.keras.engine import summary
+from irflow.keras import saving
 from irflow.keras.engine.configs import network_config, rebuild
 from irflow.keras.engine.network import Network
 from irflow.keras.engine.symbolic import KerasTensor, is_symbolic, record
@@ -17,7 +17,6 @@ from irflow.keras.engine.tracking import unique
 from irflow.keras.engine.trainer import Trainer
 from irflow.keras.layers.input import Input
 from irflow.keras.layers.layer import Layer
-from irflow.keras.saving import saving, weights
 from irflow.keras.saving.registry import serialize_keras_object
 
 
@@ -212,6 +211,9 @@ class Model(Trainer):
         Raises:
             UsageError: the model has no weights yet.
         """
+        # Tables need rich, which training in silence does not.
+        from irflow.keras.engine import summary
+
         summary.show(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
@@ -228,12 +230,16 @@ class Model(Trainer):
         saving.save_model(self, filepath, overwrite, include_optimizer)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights to a `.safetensors` file, as `keras.saving.save_weights`."""
-        weights.save_weights(self, filepath, overwrite)
+        """Write the weights to a `.safetensors` or `.weights.h5` file, as
+        `keras.saving.save_weights`.
+        """
+        saving.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
-        """Read the weights of a `.safetensors` file, as `keras.saving.load_weights`."""
-        weights.load_weights(self, filepath, skip_mismatch)
+        """Read the weights of a `.safetensors` or Keras `.h5` file, as
+        `keras.saving.load_weights`.
+        """
+        saving.load_weights(self, filepath, skip_mismatch)
 
     # ------------------------------------------------------------------------------ descriptions
 

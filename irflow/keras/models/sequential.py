@@ -25,6 +25,13 @@ class Sequential(Model):
         layers: the layers.
         trainable: whether training changes the weights.
         name: unique by default.
+
+    >>> from irflow import keras
+    >>> model = Sequential([keras.Input((4,)), keras.layers.Dense(8, activation="relu")])
+    >>> model.add(keras.layers.Dense(1))
+    >>> model.output_shape, model.count_params()
+    ((None, 1), 49)
+    >>> model.compile(optimizer="adam", loss="mse")
     """
 
     @public

@@ -9,7 +9,7 @@ from irflow.keras.engine.lazy import lazy
 _load, _names, __all__ = lazy(
     __name__,
     {
-        "arrays": ("normalize", "to_categorical"),
+        "arrays": ("normalize", "to_categorical", "unpack_x_y_sample_weight"),
         "files": ("get_file",),
         "images": (
             "array_to_img",

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from irflow.errors import ShapeError, UsageError
+from irflow.keras.engine.arrays import unpack_x_y_sample_weight
 
-__all__ = ["normalize", "to_categorical"]
+__all__ = ["normalize", "to_categorical", "unpack_x_y_sample_weight"]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

@@ -7,6 +7,9 @@ import random as python_random
 
 import numpy as np
 
+# It draws numbers from Python's generator when it is loaded, which must be before that is seeded.
+import rich.themes  # noqa: F401
+
 from irflow.errors import UsageError
 from irflow.keras import random
 

@@ -1,4 +1,4 @@
-"""Models are about layers and training: what the passes do to their programs is tested elsewhere."""
+"""Models are about layers and training: what passes do to their programs is tested elsewhere."""
 
 import pytest
 

@@ -58,6 +58,7 @@ def _flat(nested: Any) -> list[Any]:
 
 SEQUENCE, FRAMES, IMAGE, WIDE = (3, 6, 4), (2, 5, 4, 4, 2), (3, 7, 6, 2), (2, 3, 6, 5)
 
+
 def layer(name: str, *args: Any, **kwargs: Any) -> tuple[str, Make]:
     """A case of one layer that is called with its inputs."""
     return name, lambda k, *x: getattr(k.layers, name)(*args, **kwargs)(*x)
@@ -312,3 +313,46 @@ def _cases() -> list[SequenceCase]:
 
 
 SEQUENCE_CASES = _cases()
+
+# Layers with vocabularies and bins, which take data in front of a model.
+TEXTS = ["The cat, the dog!", "a cat sat", "", "dog dog the end"]
+NUMBERS = np.array([[7, 3, 3], [9, 7, 7], [0, 3, 12]])
+WORDS = np.array([["b", "a"], ["c", "b"], ["", "b"]])
+PADDED = {"max_tokens": 8, "pad_to_max_tokens": True}
+COUNTS = {"output_mode": "count", "mask_token": ""}
+BARE = {"output_mode": "tf_idf", "standardize": "strip_punctuation"}
+LOOKUPS = [
+    # layer, arguments, what it adapts to, what it is called with
+    ("IntegerLookup", {}, NUMBERS, [[7, 9], [4, 0]]),
+    ("IntegerLookup", {"mask_token": 0, "num_oov_indices": 2}, NUMBERS, [[7, 9], [5, 0]]),
+    ("IntegerLookup", {"max_tokens": 3, "output_mode": "one_hot"}, NUMBERS, [7, 9, 3]),
+    ("IntegerLookup", {"output_mode": "count", "mask_token": 0}, NUMBERS, [[7, 9, 7], [0, 3, 5]]),
+    ("IntegerLookup", {"output_mode": "multi_hot", **PADDED}, NUMBERS, [[7, 3, 7]]),
+    ("IntegerLookup", {"output_mode": "tf_idf"}, NUMBERS, [[7, 9, 7], [0, 3, 5]]),
+    ("IntegerLookup", {"vocabulary": [5, 6], "invert": True}, None, [[0, 1], [2, 3]]),
+    ("StringLookup", {}, WORDS, [["a", "b"], ["z", ""]]),
+    ("StringLookup", {"mask_token": "", "num_oov_indices": 3}, WORDS, [["a", "z"], ["y", ""]]),
+    ("StringLookup", COUNTS, WORDS, [["a", "b", "a"], ["", "z", "b"]]),
+    ("StringLookup", {"vocabulary": ["x", "y"], "num_oov_indices": 0}, None, ["y", "x"]),
+    ("TextVectorization", {}, TEXTS, [*TEXTS, "Cat's end"]),
+    ("TextVectorization", {"output_sequence_length": 3, "max_tokens": 5}, TEXTS, TEXTS),
+    ("TextVectorization", {"ngrams": 2, "standardize": "lower"}, TEXTS, TEXTS),
+    ("TextVectorization", {"ngrams": (1, 3), "output_mode": "multi_hot"}, TEXTS, TEXTS),
+    ("TextVectorization", {"split": "character", "standardize": None}, TEXTS, ["cat"]),
+    ("TextVectorization", BARE, TEXTS, TEXTS),
+    ("TextVectorization", {"output_mode": "count", "max_tokens": 4}, TEXTS, TEXTS),
+    ("Hashing", {"num_bins": 5}, None, [["a", "some longer word"], ["b", "x" * 80]]),
+    ("Hashing", {"num_bins": 7, "salt": [133, 137], "mask_value": ""}, None, ["a", "", "word"]),
+    ("Hashing", {"num_bins": 4, "output_mode": "one_hot"}, None, [3, 5, 123456]),
+    ("Discretization", {"num_bins": 4}, np.arange(30.0) ** 2, [[1.0, 99.0], [300.0, 900.0]]),
+    ("Discretization", {"num_bins": 3, "epsilon": 0.1}, np.linspace(0, 1, 500), [0.1, 0.4, 0.9]),
+]  # fmt: skip
+
+
+def looked_up(package, name, arguments, data, inputs):
+    layer = getattr(package, name)(**arguments)
+    if data is not None:
+        layer.adapt(data)
+    is_text = name in ("StringLookup", "TextVectorization", "Hashing")
+    given = inputs if name == "TextVectorization" else np.asarray(inputs)
+    return layer, np.asarray(layer(given if is_text else given.copy()))

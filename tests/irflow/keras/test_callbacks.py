@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from irflow import keras
-from irflow.errors import ArtifactError, UsageError
+from irflow.errors import ArtifactError, MissingPackageError, UsageError
 from irflow.keras import callbacks, layers
 from irflow.keras.callbacks.events import GraphNode, masked_crc
 
@@ -243,6 +243,36 @@ def test_a_callback_that_raises_leaves_the_model_usable() -> None:
     assert len(fit(made, epochs=2)["loss"]) == 2
     with pytest.raises(UsageError, match="is no callback"):
         fit(made, callbacks.EarlyStopping)
+
+
+# --- History --------------------------------------------------------------------------------------
+
+
+def test_a_plot_has_axes_for_each_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    made = model()
+    made.compile("sgd", "mse", metrics=["mae"])
+    history = made.fit(X, Y, epochs=4, verbose=0, validation_data=(X, Y), validation_freq=2)
+    figure = history.plot()
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "mae"]
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert list(lines["training"].get_xdata()) == [1, 2, 3, 4]
+    assert list(lines["validation"].get_xdata()) == [2, 4]
+    assert list(lines["validation"].get_ydata()) == history.history["val_loss"]
+    assert len(history.plot("mae").axes) == 1
+    with pytest.raises(UsageError, match="nothing to draw of accuracy"):
+        history.plot(["accuracy"])
+    with pytest.raises(UsageError, match="no epoch has ended"):
+        callbacks.History().plot()
+
+
+def test_a_plot_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    made = model()
+    with pytest.raises(MissingPackageError, match=r"irflow\[matplotlib\]"):
+        made.fit(X, Y, verbose=0).plot()
 
 
 # --- TensorBoard ----------------------------------------------------------------------------------

@@ -1,12 +1,24 @@
 """Training: `fit`, `evaluate`, `predict`, single batches, steps of one's own, reproducibility."""
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 import irflow as irf
 import irflow.numpy as inp
 from irflow import keras
-from irflow.errors import DataError, ShapeError, UnknownNameError, UsageError
+from irflow.errors import (
+    DataError,
+    DTypeError,
+    ShapeError,
+    TreeError,
+    UnknownNameError,
+    UsageError,
+)
 from irflow.keras import Model, Sequential, layers
 
 RNG = np.random.default_rng(0)
@@ -322,6 +334,31 @@ def bad(values: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
         (lambda m: m.fit(X, LABELS, validation_split=0.999), UsageError, "empty"),
         (lambda m: m.fit(X, LABELS, batch_size=0), UsageError, "less than 1"),
         (lambda m: m.fit(X, LABELS, callbacks=[3]), UsageError, "no callback"),
+        (lambda m: m.fit(X, np.eye(2)[LABELS]), ShapeError, "hint: .*categorical_crossentropy"),
+        (lambda m: m.evaluate(X, Y[:, [0, 0, 0]]), ShapeError, "one class number"),
+        (lambda m: m.fit(X, [LABELS, LABELS]), TreeError, "2 given for one output"),
+        (
+            lambda m: m.fit(X, LABELS, validation_data=(X, np.eye(2)[LABELS])),
+            ShapeError,
+            "^validation data: sparse",
+        ),
+        (lambda m: m.fit(X, LABELS, validation_data=X), UsageError, "^validation data: .*targets"),
+        (lambda m: m.fit(X, LABELS, sample_weight=Y[:, [0, 0, 0]]), ShapeError, "sample_weight"),
+        (lambda m: m.fit("data.csv", LABELS), DTypeError, "x holds text.*\n.*'data.csv'"),
+        (lambda m: m.predict(["a", "b"]), DTypeError, r"x\[0\] holds text"),
+        (lambda m: m.fit(X, np.array(["a", "b"] * 35)), DTypeError, "y holds text"),
+        (lambda m: m.train_on_batch(X, np.array([None] * 70)), DTypeError, "y holds Python"),
+        (lambda m: m.fit(X, LABELS, epochs="3"), UsageError, "hint: epochs=3"),
+        (lambda m: m.fit(X, LABELS, initial_epoch=-1), UsageError, "initial_epoch is -1"),
+        (lambda m: m.fit(X, LABELS, steps_per_epoch=2.5), UsageError, r"no whole number: 2\.5\n"),
+        (lambda m: m.fit(X, LABELS, validation_freq=[1, "2"]), UsageError, "hint: validation_freq"),
+        (lambda m: m.predict(X, "32", verbose=0), UsageError, "hint: batch_size=32"),
+        (lambda m: m.evaluate(X, LABELS, steps=0), UsageError, "steps is 0, less than 1"),
+        (lambda m: m.fit(X, LABELS, verbose="yes"), UsageError, "'yes'"),
+        (lambda m: m.fit(X, LABELS, validation_split="0.2"), UsageError, "'0.2'"),
+        (lambda m: m.fit(X, LABELS, class_weight={"a": 1}), UsageError, "'a': 1"),
+        (lambda m: layers.Dens, AttributeError, "did you mean 'Dense'"),
+        (lambda m: m.compile("adam", "no_such_loss"), UnknownNameError, "^.*\n  known  (?!.*Mean)"),
         (lambda m: m.compile("adamm", "mse"), UnknownNameError, "'adam'"),
         (lambda m: m.compile("adam", "msee"), UnknownNameError, "'mse'"),
         (lambda m: m.compile("adam", "mse", metrics=["acuracy"]), UnknownNameError, "accuracy"),
@@ -329,12 +366,113 @@ def bad(values: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
         (lambda m: Sequential([layers.Dense(1)]).fit(X, Y), UsageError, "not compiled"),
     ],
 )
-def test_bad_input_is_told_before_anything_changes(call, error, text):
+def test_bad_input_is_told_before_anything_changes(call, error, text, capsys):
     model = classifier()
     before = model.get_weights()
     with pytest.raises(error, match=text):
         call(model)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert capsys.readouterr().out == ""
+
+
+def decay(start: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    return keras.optimizers.schedules.ExponentialDecay(start, 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "factors"),
+    [
+        (lambda m: setattr(m.optimizer, "learning_rate", 0.05), (0.5, 0.5)),
+        (lambda m: setattr(m.optimizer, "learning_rate", decay(0.05)), (0.5, 0.5)),
+        (lambda m: setattr(m.optimizer, "clipvalue", 1e-30), (0, 0)),
+        (lambda m: setattr(m, "optimizer", keras.optimizers.SGD(0.2)), (2, 2)),
+        (lambda m: m.compile(keras.optimizers.SGD(0.2), "mse"), (2, 2)),
+        (lambda m: m.compile(keras.optimizers.SGD(0.1), "mse", loss_weights=3.0), (3, 3)),
+        (lambda m: setattr(m.layers[0], "trainable", False), (0, 0)),
+        (lambda m: setattr(m, "trainable", False), (0, 0)),
+    ],
+)
+@pytest.mark.parametrize("on_batch", [False, True])
+def test_steps_follow_what_is_changed_after_them(change, factors, on_batch):
+    model = linear()
+    first = model.get_weights()
+
+    def step() -> list[np.ndarray]:
+        model.set_weights(first)
+        if on_batch:
+            model.train_on_batch(X, Y)
+        else:
+            model.fit(X, Y, batch_size=70, verbose=0, shuffle=False)
+        return [after - before for after, before in zip(model.get_weights(), first, strict=True)]
+
+    before = step()
+    change(model)
+    for found, whole, factor in zip(step(), before, factors, strict=True):
+        np.testing.assert_allclose(found, factor * whole, rtol=1e-4, atol=1e-7)
+
+
+def test_models_that_share_a_layer_train_it_in_turn():
+    shared, inner = layers.Dense(1, kernel_initializer="ones"), linear()
+    left, right, whole = (
+        keras.Model(x := keras.Input((4,)), function(x))
+        for function in (shared, lambda x: shared(x) * 2.0, lambda x: inner(x) + 1.0)
+    )
+    for model in (left, right, whole):
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+    for model in (left, right, left):
+        before = shared.get_weights()[0]
+        model.fit(X, Y, verbose=0)
+        assert not np.array_equal(shared.get_weights()[0], before)
+    whole.fit(X, Y, verbose=0)
+    assert not np.array_equal(inner.get_weights()[0], np.ones((4, 1)))
+    np.testing.assert_allclose(
+        whole.predict(X, verbose=0), inner.predict(X, verbose=0) + 1, rtol=1e-5
+    )
+
+
+def test_models_train_in_threads_as_they_do_alone():
+    def run() -> list[np.ndarray]:
+        model = linear()
+        model.fit(X, Y, epochs=2, verbose=0, shuffle=False)
+        return model.get_weights()
+
+    with ThreadPoolExecutor(3) as pool:
+        found = [future.result() for future in [pool.submit(run) for _ in range(3)]]
+    assert all(np.array_equal(weights[0], run()[0]) for weights in found)
+
+
+RUN = """
+import hashlib, numpy as np
+from irflow import keras
+from irflow.keras import layers
+keras.utils.set_random_seed(7)
+x = np.random.normal(size=(200, 12, 12, 1)).astype("float32")
+y = np.random.randint(0, 5, 200)
+model = keras.Sequential([
+    keras.Input((12, 12, 1)), layers.Conv2D(16, 3, activation="relu"), layers.Flatten(),
+    layers.Dense(400, activation="relu"), layers.Dropout(0.3), layers.Dense(5),
+])
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile("adam", loss, metrics=["accuracy"])
+history = model.fit(x, y, batch_size=128, epochs=2, verbose=0)
+state = [*model.get_weights(), *(np.float64(v) for v in history.history.values())]
+print(hashlib.sha256(b"".join(part.tobytes() for part in state)).hexdigest())
+"""
+
+
+def test_processes_with_one_seed_agree_to_the_bit():
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN],
+            env={**os.environ, "IRFLOW_NUM_THREADS": str(threads), "IRFLOW_CHECK": "0"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for threads in (1, 2)
+    ]
+    found = [run.communicate()[0] for run in runs]
+    assert len(found[0]) == 65
+    assert found[0] == found[1]
 
 
 def test_predict_gives_arrays_of_ones_own():

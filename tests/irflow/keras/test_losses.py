@@ -241,7 +241,7 @@ def test_shapes_that_do_not_fit():
     assert "sparse_categorical_crossentropy" in message
     with pytest.raises(irf.errors.ShapeError, match="mean_squared_error: y_true and y_pred differ"):
         losses.get("mse")(NUMBERS[:, :2], LOGITS)
-    with pytest.raises(irf.errors.ShapeError, match="one label a row"):
+    with pytest.raises(irf.errors.ShapeError, match="one class number is needed for each row"):
         losses.SparseCategoricalCrossentropy()(LABELS[:3], PROBABILITIES)
 
 

@@ -1,5 +1,8 @@
 """Sequential and subclassed models, summaries, imports that people write."""
 
+import doctest
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -71,7 +74,7 @@ def test_subclassed_models():
     clone = keras.models.clone_model(model)
     clone.build((None, 4))
     clone.set_weights(model.get_weights())
-    np.testing.assert_allclose(clone.predict(X, verbose=0), model(X).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(clone.predict(X, verbose=0), model(X).numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_summary():
@@ -101,6 +104,14 @@ def test_summaries_of_nested_and_of_unbuilt_models():
     assert "inner[" in lines[0]
     assert "other[0][0]" in lines[0]
     assert "0 (unbuilt)" in lines[1]
+    narrow: list[str] = []
+    x = keras.Input((2999,))
+    wide = keras.layers.Add()([Dense(2999, name="a_name_that_is_long")(x), x])
+    options = {"line_length": 50, "show_trainable": True}
+    keras.Model(x, wide).summary(print_fn=narrow.append, **options)
+    assert "│ 8,997,000 │" in narrow[0]  # Names may be cut, numbers not.
+    assert "Trainable" in narrow[0]
+    assert all(len(line) <= 50 for line in narrow[0].splitlines())
 
 
 @pytest.mark.parametrize(
@@ -119,6 +130,15 @@ def test_errors(make, error, text):
         make()
 
 
+def test_examples_in_the_docstrings_run():
+    count = 0
+    for module in pkgutil.walk_packages(keras.__path__, "irflow.keras."):
+        found = doctest.testmod(importlib.import_module(module.name))
+        count += found.attempted
+        assert not found.failed, module.name
+    assert count > 40
+
+
 def test_importing_is_quick_and_loads_little():
     code = """
 import sys, irflow.keras as keras
@@ -127,5 +147,8 @@ from irflow.keras.models import Sequential
 from irflow.keras.layers import Dense, Flatten
 import irflow as tf
 assert tf.keras.Sequential is Sequential and "Dense" in dir(tf.keras.layers)
+Sequential([Flatten(input_shape=(2, 3)), Dense(10)])
+late = "rich", "irflow.lowering.lower", "irflow.keras.metrics", "irflow.optim", "zipfile", "email"
+assert not [name for name in late if name in sys.modules]
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,11 +1,16 @@
 """What `fit` shows: a bar in a terminal, lines elsewhere."""
 
+import contextlib
 import io
+import os
 import re
+import signal
+import subprocess
 import sys
 import types
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from irflow import keras
@@ -68,6 +73,55 @@ def test_a_line_in_a_notebook(monkeypatch):
     screen.finish(2, {f"metric_{i}": 0.5 for i in range(9)})
     assert shown[0].startswith("2/2 ━")
     assert shown[0].endswith("metric_8: 0.5000")
+
+
+def test_a_step_lasts_as_long_without_validation_and_compiling(monkeypatch, capsys):
+    times = iter([0.0, 5.0, 5.5, 6.0, 9.0])  # begin, three calls of steps, the end
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    screen = Screen(2)
+    screen.epoch(None, 12)
+    for step in (2, 7, 12):
+        screen.update(step, {})
+    screen.finish(12, {})
+    assert capsys.readouterr().out == "12/12 - 9s - 100ms/step\n"
+
+
+PROGRAM = """
+import numpy as np
+from irflow import keras
+x = np.ones((64, 4), np.float32)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse", metrics=["mae"])
+try:
+    model.fit(x, x[:, :1], epochs=10**6)
+finally:
+    print("usable", np.isfinite(model.predict(x, verbose=0)).all())
+"""
+
+
+def test_an_interrupt_in_a_terminal():
+    pty = pytest.importorskip("pty")
+    main, other = pty.openpty()
+    terminal = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "IRFLOW_CHECK": "0"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=other, stderr=other, env=terminal
+    )
+    os.close(other)
+    text = b""
+    while b"Epoch 9/" not in text:
+        text += os.read(main, 4096)
+    run.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # Linux's answer when the other side is closed.
+        while part := os.read(main, 4096):
+            text += part
+    os.close(main)
+    assert run.wait(60) != 0
+    shown, _, after = text.decode().partition("usable True")
+    assert re.search(r"\x1b\[1m2/2\x1b\[0m \x1b\[32m━{20}\x1b\[0m.* - loss: .* - mae: ", shown)
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
+    assert shown.count("━" * 20) < 1.5 * shown.count("Epoch")  # not drawn twice at the end
+    assert after.rstrip().endswith("KeyboardInterrupt")
+    assert "engine/fitting.py" not in after
 
 
 def test_an_unknown_number_of_steps(capsys):
