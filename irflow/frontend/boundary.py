@@ -33,7 +33,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
             if args and result is args[0] and hasattr(result, "__irflow_alias__"):
                 return result.__irflow_alias__()  # type: ignore[no-any-return]
             return result
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, AxisError) and (not error.function or is_in_namespace):
                 error.name(function.__name__)
             shorten(error)
@@ -42,7 +42,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def shorten(error: Exception) -> None:
+def shorten(error: BaseException) -> None:
     """Attach the user's line to an error of ours, and take our frames out of the traceback.
 
     A bare `raise` adds no entry for its frame to what is set here.
@@ -53,9 +53,10 @@ def shorten(error: Exception) -> None:
         error.__traceback__ = user_traceback(error.__traceback__)
 
 
-def _is_shortened(error: Exception) -> bool:
+def _is_shortened(error: BaseException) -> bool:
     if os.environ.get("IRFLOW_TRACEBACK") == "full":
         return False
-    if isinstance(error, IrflowError) or error.__traceback__ is None:
+    # Where an interrupt found us says nothing.
+    if isinstance(error, (IrflowError, KeyboardInterrupt)) or error.__traceback__ is None:
         return True
     return not is_internal(innermost(error.__traceback__))
