@@ -29,7 +29,9 @@ from irflow.errors import UndecidableSizeError
 _FOREIGN: Size = NotImplemented
 _INCOMPARABLE: bool = NotImplemented
 
-_is_guarded: ContextVar[bool] = ContextVar("irflow_guarded_sizes", default=False)
+_doubts: ContextVar[list[UndecidableSizeError] | None] = ContextVar(
+    "irflow_guarded_sizes", default=None
+)
 
 
 @contextmanager
@@ -38,27 +40,43 @@ def guarded_sizes() -> Iterator[None]:
 
     There `n == 16` raises, as `n < 16` does everywhere, where it holds for some values only; so
     does `hash(n)`, for `16` is not found under it. A program that was not written for symbolic
-    sizes can thus be traced with them: it either means the same for all sizes, or it fails.
+    sizes can thus be traced with them: it either means the same for all sizes, or it fails. It
+    fails at the end where it caught the error, or made text of a size.
 
-    Raises (inside):
+    Only `isinstance(n, int)` tells a size from a number.
+
+    Raises:
         UndecidableSizeError: a question without an answer.
     """
-    token = _is_guarded.set(True)
+    doubts: list[UndecidableSizeError] = []
+    token = _doubts.set(doubts)
     try:
         yield
     finally:
-        _is_guarded.reset(token)
+        _doubts.reset(token)
+    if doubts:
+        raise doubts[0]
 
 
 def are_guarded() -> bool:
     """Whether this is inside of `guarded_sizes`, where a doubtful program must fail."""
-    return _is_guarded.get()
+    return _doubts.get() is not None
 
 
 def _is_asked_from_outside() -> bool:
-    """Whether the caller of the caller is in none of irflow's modules."""
+    """Whether this is guarded, and the caller of the caller is in none of irflow's modules."""
+    if _doubts.get() is None:
+        return False
     module = sys._getframe(2).f_globals.get("__name__") or ""
     return str(module).partition(".")[0] != "irflow"
+
+
+def _doubt(error: UndecidableSizeError) -> UndecidableSizeError:
+    """Remember what could not be answered, so that catching it does not hide it."""
+    doubts = _doubts.get()
+    if doubts is not None:
+        doubts.append(error)
+    return error
 
 
 def _forward(
@@ -86,9 +104,21 @@ def _reflected(apply: Callable[[Terms, Terms], Terms]) -> Callable[[Dim, Size], 
 def _comparison(relation: str) -> Callable[[Dim, Size], bool]:
     def compare(self: Dim, other: Size) -> bool:
         found = _operand(other)
-        return _INCOMPARABLE if found is None else decide(self._terms, relation, found)
+        if found is None:
+            return _INCOMPARABLE
+        if not _is_asked_from_outside():
+            return decide(self._terms, relation, found)
+        return _decided(self._terms, relation, found)
 
     return compare
+
+
+def _decided(left: Terms, relation: str, right: Terms) -> bool:
+    """`decide` for code outside, which may not hide that there is no answer."""
+    try:
+        return decide(left, relation, right)
+    except UndecidableSizeError as error:
+        raise _doubt(error) from None
 
 
 def _operand(value: object) -> Terms | None:
@@ -127,14 +157,18 @@ class Dim(Frozen):
     def __eq__(self, other: object) -> bool:
         if self is other or (isinstance(other, Dim) and self._terms == other._terms):
             return True
-        if _is_guarded.get() and _is_asked_from_outside():
-            found = _operand(other)
-            return found is not None and decide(self._terms, "==", found)
-        return False
+        if not _is_asked_from_outside():
+            return False
+        if isinstance(other, float) and other.is_integer():
+            other = int(other)
+        found = _operand(other)
+        if found is None and hasattr(other, "__array__"):
+            raise _doubt(self._undecidable("cannot be compared with an array"))
+        return found is not None and _decided(self._terms, "==", found)
 
     def __hash__(self) -> int:
-        if _is_guarded.get() and _is_asked_from_outside():
-            self.__index__()
+        if _is_asked_from_outside():
+            raise _doubt(self._undecidable("has no single value"))
         try:
             return self._hash
         except AttributeError:
@@ -163,21 +197,26 @@ class Dim(Frozen):
         return self
 
     def __index__(self) -> int:
-        raise UndecidableSizeError(
-            f"size {self} is symbolic and has no single value",
-            facts=[("known", format_constraint(s)) for s in symbols_of((self._terms,))],
-        )
+        error = self._undecidable("has no single value")
+        raise _doubt(error) if _is_asked_from_outside() else error
 
     __int__ = __index__
 
     def __bool__(self) -> bool:
-        raise UndecidableSizeError(
-            f"size {self} is symbolic and has no truth value",
+        hint = f"write the comparison out, such as '{self} > 0'"
+        error = self._undecidable("has no truth value", hint)
+        raise _doubt(error) if _is_asked_from_outside() else error
+
+    def _undecidable(self, what: str, hint: str | None = None) -> UndecidableSizeError:
+        return UndecidableSizeError(
+            f"size {write(self._terms)} is symbolic and {what}",
             facts=[("known", format_constraint(s)) for s in symbols_of((self._terms,))],
-            hint=f"write the comparison out, such as '{self} > 0'",
+            hint=hint,
         )
 
     def __str__(self) -> str:
+        if _is_asked_from_outside():
+            _doubt(self._undecidable("has no digits"))
         return write(self._terms)
 
     __repr__ = __str__

@@ -340,7 +340,7 @@ def jit(
     When calls differ in sizes only, the second size of an axis makes a version that is for all
     sizes of that axis from 2 on. Axes that were equal so far share a symbol. The last axis of an
     argument with two or more, and what is equal to it, stays a number, and so does an axis whose
-    size the function needs as a number, as in `range(x.shape[0])`.
+    size the function needs as a number or as text, as in `range(x.shape[0])`, `print(x.shape)`.
 
     Args:
         function: takes and returns tensors in any nesting of tuples, lists, dicts and dataclasses.

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from irflow import dtypes, ops
+from irflow import dims, dtypes, ops
 from irflow.dims import Dim, Size
 from irflow.dtypes import DType, DTypeLike
 from irflow.errors import DonatedTensorError, IrflowError
@@ -225,10 +225,17 @@ def _operator(name: str) -> Any:
 
     @public
     def method(self: Tensor, *others: Any) -> Any:
-        return of_operands(self, *[as_tensor(o) if isinstance(o, Dim) else o for o in others])
+        return of_operands(self, *[_sized(self, o) if isinstance(o, Dim) else o for o in others])
 
     method.__name__ = name
     return method
+
+
+def _sized(x: Tensor, size: Dim) -> Tensor:
+    """A size as an operand beside `x`."""
+    if dims.are_guarded() and x.dtype.is_integer and x.dtype.itemsize < 4:
+        int(size)  # a number that does not fit raises, so that it must be known
+    return as_tensor(size)
 
 
 for _name in OPERATORS:

@@ -106,8 +106,9 @@ def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
             else:
                 view = builder.add(place)
                 views.append((view, stack))
-                # What is not made in the body is there from its beginning on.
-                where = len(steps) if number >= mark else 0
+                # What is not made in the body is there from its beginning on, and may be
+                # overwritten there; what is made may lie in a carry that a loop inside took.
+                where = 0 if value.node is None else len(steps)
                 steps.insert(where, CopyStep(number, view))
         carry_on(builder, values[: op.carries], carry, mark)
     outputs = (*carry, *stacks)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from irflow import dtypes, ops
+from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.errors import ConcretizationError, ShapeError, UsageError
 from irflow.frontend.boundary import public
@@ -94,7 +94,7 @@ def histogram_bin_edges(
     x: TensorLike, bins: Any = 10, range: tuple[TensorLike, TensorLike] | None = None
 ) -> Tensor:
     """The edges of the bins that `histogram` uses, one more than there are bins."""
-    if not isinstance(bins, (int, np.integer)):
+    if not isinstance(bins, (int, np.integer, dims.Dim)):
         return as_tensor(bins)
     if bins < 1:
         raise UsageError(f"histogram: {bins} bins")

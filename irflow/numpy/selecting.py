@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -134,7 +135,7 @@ def rot90(x: TensorLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     """Turned `k` times by 90 degrees in the plane of two axes, from the first to the second."""
     tensor = as_tensor(x)
     first, second = normalize_axes(axes, tensor.ndim)
-    match k % 4:
+    match operator.index(k) % 4:
         case 1:
             return swapaxes(flip(tensor, second), first, second)
         case 2:

@@ -1,6 +1,7 @@
 """One version of a jitted function for many sizes, made when a second size comes."""
 
 import functools
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -123,6 +124,14 @@ def scale_of(size):
     return SCALES.get(size, 1.0)
 
 
+def lenient(x):
+    """A function that hides what it asked."""
+    try:
+        return x * int(x.shape[0])
+    except UndecidableSizeError:
+        return x * 1000
+
+
 NEEDS_NUMBERS = {
     "is 16": lambda x: x * 2 if x.shape[0] == 16 else x,
     "is not 16": lambda x: x if x.shape[0] != 16 else x * 2,
@@ -145,11 +154,20 @@ NEEDS_NUMBERS = {
     "a place": lambda x: x.at[np.array([-5])].set(7),
     "a roll": lambda x: inp.roll(x, 5, 0),
     "a reflection": lambda x: inp.pad(x, ((3, 0), (0, 0)), mode="reflect"),
+    "quarter turns": lambda x: inp.rot90(x, x.shape[0] // 2),
+    "a number of bins": lambda x: inp.histogram(x, x.shape[0])[0],
     "a slope": lambda x: inp.gradient(x, axis=0, edge_order=2),
     "a raveled position": lambda x: inp.ravel_multi_index((np.array([3]), np.array([1])), x.shape),
     "a choice": lambda x: irf.random.choice(irf.random.key(0), x, (5,)),
     "the same as a constant": lambda x: inp.array_equiv(x, TABLE),
     "equal to a constant": lambda x: inp.array_equal(x, TABLE),
+    "is 16.0": lambda x: x * 2 if x.shape[0] == 16.0 else x,
+    "is an array": lambda x: x * 2 if np.array(16) == x.shape[0] else x,
+    "is in an array": lambda x: x * 2 if np.any(x.shape[0] == np.array([16, 20])) else x,
+    "a question in a try": lenient,
+    "a format": lambda x: x * SCALES.get(int(f"{x.shape[0]}".replace("n", "0")), 1.0),
+    "text of a shape": lambda x: x * 2 if str(x.shape) == "(16, 2)" else x,
+    "a factor of a narrow type": lambda x: x.astype("int8") * x.shape[0],
     "text": lambda x: x * {"16": 2.0, "8": 1.0, "12": 4.0, "6": 5.0}[str(x.shape[0])],
 }
 
@@ -302,11 +320,18 @@ def test_questions_about_guarded_sizes():
         assert n != 1
         assert n == n + 0
         assert n != "n"
+        assert n != 2.5
         assert n + 1 != n
-        for question in (
-            lambda: n == 16, lambda: np.int64(16) == n, lambda: n == m, lambda: hash(n),
-            lambda: (n, 3) == (16, 3), lambda: [16].index(n),
-        ):  # fmt: skip
-            with pytest.raises(UndecidableSizeError):
-                question()
+        assert n > 1
+    for question in (
+        lambda: n == 16, lambda: np.int64(16) == n, lambda: n == m, lambda: hash(n),
+        lambda: (n, 3) == (16, 3), lambda: [16].index(n), lambda: n == 16.0,
+        lambda: n == np.arange(3), lambda: n < 16, lambda: int(n), lambda: bool(n),
+    ):  # fmt: skip
+        with pytest.raises(UndecidableSizeError), dims.guarded_sizes():
+            question()
+        with pytest.raises(UndecidableSizeError), dims.guarded_sizes(), suppress(Exception):
+            question()
+    with pytest.raises(UndecidableSizeError, match="has no digits"), dims.guarded_sizes():
+        assert f"{n}, {n!r}" == "n, n"
     assert {n: 1}[n] == 1

@@ -48,14 +48,18 @@ def chosen(a: Handle, b: Handle, x: Handle) -> list[Handle]:
     return [first, second + x]
 
 
-def repeated(a: Handle, b: Handle, x: Handle) -> list[Handle]:
+def looped(a: Handle, x: Handle) -> Handle:
     test, ((limit, k, _),) = new_region("test", [I64, I64, f32(3, 3)])
     returning(test, [k < limit])
     step, ((_, k, v),) = new_region("step", [I64, I64, f32(3, 3)])
     returning(step, [k + 1, v * 0.5 + turned(v) * 0.25])
     three = ops.reduce_sum(ops.convert(x * 0.0, I64.dtype), (0, 1)) + 3
-    _, inner = three.emit(While(1), [three, three * 0, a], [test, step])
-    return [inner + x, a * 0.5 + b * 0.5]
+    inner: Handle = three.emit(While(1), [three, three * 0, a], [test, step])[1]
+    return inner
+
+
+def repeated(a: Handle, b: Handle, x: Handle) -> list[Handle]:
+    return [looped(a, x) + x, a * 0.5 + b * 0.5]
 
 
 def nested(a: Handle, b: Handle, x: Handle) -> list[Handle]:
@@ -84,10 +88,11 @@ CASES: dict[str, tuple[Body, int]] = {
     "the sequence": (lambda a, b, x: [x, a + b], 1),
     "branches": (chosen, 1),
     "a loop inside": (repeated, 1),
+    "a loop inside is stacked": (lambda a, b, x: [x, b * x, looped(a, x)], 2),
     "a scan inside": (nested, 1),
 }
 
-CONTROL = ("branches", "a loop inside", "a scan inside")
+CONTROL = ("branches", "a loop inside", "a loop inside is stacked", "a scan inside")
 
 
 @pytest.mark.parametrize("reverse", [False, True])
