@@ -77,9 +77,7 @@ def shakes_lstm(seed, data):
     letters, codes = np.unique(list(text), return_inverse=True)
     codes = codes.astype("int32")
     cut = int(0.9 * len(codes))
-    starts = np.random.default_rng(seed).integers(
-        0, cut - WINDOW, BATCH * STEPS
-    )
+    starts = np.random.default_rng(seed).integers(0, cut - WINDOW, BATCH * STEPS)
     x, y = windows(codes[:cut], starts)
     held_x, held_y = windows(codes[cut:], WINDOW * np.arange(200))
     model = keras.Sequential(

@@ -46,6 +46,40 @@ def test_the_convolutional_network_comes_out_as_it_says() -> None:
     assert number_after("test accuracy:", run("cnn_digits.py")) > 0.98
 
 
+# Arguments of the short form, what is printed at the end, and between what it lies.
+KERAS = [
+    ("classifier", "--epochs 5", "test accuracy:", 0.9, 1),
+    ("cnn", "--epochs 2", "test accuracy:", 0, 1),
+    ("text_lstm", "--epochs 3 --lines 1000", "test accuracy:", 0.85, 1),
+    ("regression", "--epochs 10", "variance explained by the network:", 0.88, 0.97),
+]
+# What compiles for longer, and what is promised at the top of each file.
+SLOW_KERAS = [
+    ("autoencoder_vae", "--epochs 20", "nats gained:", 2, 6),
+    ("gpt", "../irflow/errors.py --steps 40 --letters 10", "validation loss:", 0.5, 3.6),
+    ("segmentation", "--epochs 3 --images 150", "mean intersection over union:", 0.3, 1),
+    ("detection", "--epochs 4 --images 150", "average precision:", 0, 1),
+    ("classifier", "", "test accuracy:", 0.96, 1),
+    ("cnn", "", "test accuracy:", 0.98, 1),
+    ("text_lstm", "", "test accuracy:", 0.96, 1),
+    ("autoencoder_vae", "", "ratio of the errors:", 0, 0.6),
+    ("regression", "", "variance explained by the network:", 0.93, 0.97),
+    ("segmentation", "", "mean intersection over union:", 0.85, 1),
+    ("detection", "", "average precision:", 0.93, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "label", "low", "high"),
+    [*KERAS, *[pytest.param(*row, marks=pytest.mark.slow) for row in SLOW_KERAS]],
+)
+def test_a_keras_example_comes_out(
+    name: str, arguments: str, label: str, low: float, high: float
+) -> None:
+    given = arguments.replace("../irflow", str(EXAMPLES.parent / "irflow")).split()
+    assert low <= number_after(label, run(f"keras_{name}.py", *given)) <= high
+
+
 def test_regression_comes_out_as_it_says() -> None:
     assert number_after("error against the curve:", run("regression.py")) < 0.05
 

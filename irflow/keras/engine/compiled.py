@@ -142,11 +142,16 @@ class CompiledLoss:
         given = tree.flatten(y_true)[0] if isinstance(y_true, (list, tuple)) else None
         used = [i for i, _, _ in self._losses]
         if given is not None and self.built and len(given) == len(used) < count:
-            found = dict(zip(used, given, strict=True))
-            return [found.get(i) for i in range(count)]
-        if count == 1 and given is not None and len(given) > 1:
-            raise TreeError(f"targets y: {len(given)} given for one output")
-        return by_output(y_true, y_pred, self._names, "targets y")
+            by_place = dict(zip(used, given, strict=True))
+            return [by_place.get(i) for i in range(count)]
+        found = by_output(y_true, y_pred, self._names, "targets y")
+        if count == 1 and isinstance(found[0], (list, tuple, dict)):
+            keys = f" ({', '.join(map(str, y_true))})" if isinstance(y_true, dict) else ""
+            raise TreeError(
+                f"targets y: {len(y_true)}{keys} given for one output",
+                facts=[("output", *output_names(y_pred, self._names))],
+            )
+        return found
 
     @property
     def objects(self) -> list[tuple[int, Any]]:

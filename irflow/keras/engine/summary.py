@@ -64,7 +64,7 @@ def _print(
     console.print(f'[bold]Model: "{escape(model.name)}"[/bold]')
     console.print(table)
     for label, text in totals(model):
-        console.print(f"[bold] {label}: [/bold]{text}")
+        console.print(f"[bold] {label}: [/bold]{text}", soft_wrap=True)
 
 
 def _empty_table(width: int, positions: Any, has_links: bool, show_trainable: bool) -> Table:

@@ -337,6 +337,7 @@ def bad(values: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
         (lambda m: m.fit(X, np.eye(2)[LABELS]), ShapeError, "hint: .*categorical_crossentropy"),
         (lambda m: m.evaluate(X, Y[:, [0, 0, 0]]), ShapeError, "one class number"),
         (lambda m: m.fit(X, [LABELS, LABELS]), TreeError, "2 given for one output"),
+        (lambda m: m.fit(X, {"other": LABELS}), TreeError, r"\(other\) given for one output"),
         (
             lambda m: m.fit(X, LABELS, validation_data=(X, np.eye(2)[LABELS])),
             ShapeError,

@@ -13,6 +13,6 @@ model.add(tf.keras.layers.Dense(10, activation="softmax"))
 
 optimizer = tf.keras.optimizers.Adam(learning_rate=5e-3)
 model.compile(loss="sparse_categorical_crossentropy", optimizer=optimizer, metrics=["accuracy"])
-history = model.fit(x_train, y_train, epochs=5, validation_data=(x_test, y_test))
+history = model.fit(x_train, y_train, epochs=4, validation_data=(x_test, y_test))
 score = history.history["val_accuracy"][-1]
 predictions = model.predict(x_test)

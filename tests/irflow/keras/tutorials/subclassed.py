@@ -8,8 +8,8 @@ from irflow.keras.layers import Conv2D, Dense, Flatten
 
 (x_train, y_train), (x_test, y_test) = tf.keras.datasets.mnist.load_data()
 x_train, x_test = x_train / 255.0, x_test / 255.0
-x_train = x_train[:320, ..., np.newaxis].astype("float32")
-x_test = x_test[:320, ..., np.newaxis].astype("float32")
+x_train = x_train[:160, ..., np.newaxis].astype("float32")
+x_test = x_test[:160, ..., np.newaxis].astype("float32")
 
 
 class MyModel(Model):
@@ -45,13 +45,13 @@ def train_step(images, labels):
     train_accuracy(labels, predictions)
 
 
-for epoch in range(3):
+for epoch in range(5):
     train_loss.reset_state()
     train_accuracy.reset_state()
     test_accuracy.reset_state()
     for start in range(0, len(x_train), 32):
         train_step(x_train[start : start + 32], y_train[start : start + 32])
-    test_accuracy(y_test[:320], model(x_test, training=False))
+    test_accuracy(y_test[:160], model(x_test, training=False))
     print(
         f"Epoch {epoch + 1}, Loss: {train_loss.result():.3f}, "
         f"Accuracy: {train_accuracy.result() * 100:.1f}, "
