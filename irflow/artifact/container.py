@@ -72,15 +72,12 @@ def save(path: str | os.PathLike[str], container: Container) -> None:
         ArtifactError: something in the container has no form in the file, or the file cannot be
             written; a temporary file beside it is removed.
     """
-    target = os.path.realpath(path)
     try:
         members = _encode(container)
-        with replacing(target) as file:
-            _write_zip(file, members)
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
     except IrflowError as error:
         raise _about(path, error) from error
+    with replacing(path) as file:
+        _write_zip(file, members)
 
 
 def load(path: str | os.PathLike[str]) -> Container:

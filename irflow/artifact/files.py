@@ -8,10 +8,17 @@ import secrets
 from collections.abc import Iterator
 from typing import IO
 
+from irflow.errors import ArtifactError
+
 
 @contextlib.contextmanager
-def replacing(target: str) -> Iterator[IO[bytes]]:
-    """A file beside `target` that takes its place when the block ends without an error."""
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file beside the one at `path` that takes its place when the block ends without an error.
+
+    Raises:
+        ArtifactError: the file cannot be written; what was at `path` is there as before.
+    """
+    target = os.path.realpath(path)
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -20,9 +27,12 @@ def replacing(target: str) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise ArtifactError(f"{path}: cannot be written: {reason}") from error
         raise
     _sync_folder(folder)
 

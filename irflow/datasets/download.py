@@ -41,14 +41,14 @@ class Content:
     is_unpacked: bool = False
 
     @property
-    def algorithm(self) -> str:
-        """The name of the checksum, which its length tells."""
-        return "md5" if len(self.checksum) == 32 else "sha256"
-
-    @property
     def limit(self) -> int:
         """The most bytes that can come over the line."""
         return self.size + CHUNK * self.is_unpacked
+
+
+def algorithm(checksum: str) -> str:
+    """The name of a checksum's algorithm, which its length tells."""
+    return "md5" if len(checksum) == 32 else "sha256"
 
 
 def download(url: str, target: Path, content: Content) -> None:
@@ -180,15 +180,16 @@ def _is_right(path: Path, check: Callable[[Path], None]) -> bool:
 
 def _check(url: str, path: Path, content: Content) -> None:
     """Compare size and checksum."""
-    digest, found = hashlib.new(content.algorithm), 0
+    name = algorithm(content.checksum)
+    digest, found = hashlib.new(name), 0
     for chunk in _chunks(url, path, content.is_unpacked):
         found += len(chunk)
         if found > content.size:
             raise _refused(url, "wrong content", f"unpacks to more than {content.size} bytes")
         digest.update(chunk)
     if found != content.size or digest.hexdigest() != content.checksum:
-        got = f"{found} bytes, {content.algorithm} {digest.hexdigest()}"
-        expected = f"{content.size} bytes, {content.algorithm} {content.checksum}"
+        got = f"{found} bytes, {name} {digest.hexdigest()}"
+        expected = f"{content.size} bytes, {name} {content.checksum}"
         raise _refused(url, "wrong content", got, expected)
 
 

@@ -3,6 +3,7 @@
 A. L. Maas et al., "Learning Word Vectors for Sentiment Analysis", 2011, as numbered by Keras.
 """
 
+import contextlib
 import json
 import os
 import zipfile
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from irflow.artifact.files import replacing
 from irflow.datasets.arrays import read_header, read_npz
 from irflow.datasets.download import Content
 from irflow.datasets.files import File, fetched
@@ -96,13 +98,8 @@ def _keep(copy: Path, parts: tuple[Reviews, Reviews]) -> None:
         arrays[f"{name}_words"] = np.array([w for row in part.words for w in row], np.int32)
         arrays[f"{name}_lengths"] = np.array([len(row) for row in part.words], np.int32)
         arrays[f"{name}_labels"] = part.labels
-    try:
-        own = copy.with_name(f"{copy.name}.{os.getpid()}")
-        with own.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        os.replace(own, copy)
-    except OSError:
-        own.unlink(missing_ok=True)
+    with contextlib.suppress(ArtifactError), replacing(copy) as stream:
+        np.savez_compressed(stream, **arrays)
 
 
 def _plain(copy: Path, part: str) -> Reviews:

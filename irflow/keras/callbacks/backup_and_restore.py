@@ -8,14 +8,14 @@ from typing import Any
 
 from irflow import artifact
 from irflow.errors import ArtifactError, UsageError
-from irflow.keras.callbacks.callback import Callback
+from irflow.keras.callbacks.saver import Saver
 from irflow.keras.saving import arrays
 
 FILE = "backup.irflow"
 KIND = "keras-backup"
 
 
-class BackupAndRestore(Callback):
+class BackupAndRestore(Saver):
     """Keeps what is needed to go on with a training that was interrupted.
 
     The next `fit` with this callback begins at the epoch that was interrupted, with the weights,
@@ -41,16 +41,11 @@ class BackupAndRestore(Callback):
         double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(save_freq)
         if not os.fspath(backup_dir):
             raise UsageError("BackupAndRestore: backup_dir is empty")
-        if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise UsageError(f"BackupAndRestore: save_freq is {save_freq!r}")
         self.path = Path(backup_dir) / FILE
-        self.save_freq, self.double_checkpoint = save_freq, double_checkpoint
-        self.delete_checkpoint = delete_checkpoint
-        self.needs_every_batch = save_freq != "epoch"
-        self._batches = self._epoch = 0
+        self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
 
     @property
     def previous(self) -> Path:
@@ -72,31 +67,18 @@ class BackupAndRestore(Callback):
         if error is not None:
             raise error
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._batches += 1
-        if self.save_freq != "epoch" and self._batches % int(self.save_freq) == 0:
-            self._back_up(self._epoch)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch + 1
-        if self.save_freq == "epoch":
-            self._back_up(epoch + 1)
-
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.delete_checkpoint:
             self.path.unlink(missing_ok=True)
             self.previous.unlink(missing_ok=True)
 
-    def _back_up(self, epoch: int) -> None:
+    def _save(self, epoch: int, following: int, logs: dict[str, Any] | None) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = arrays.weight_arrays(self.model) | arrays.optimizer_arrays(self.model)
         content |= arrays.random_arrays()
         if self.double_checkpoint and self.path.is_file():
             os.replace(self.path, self.previous)
-        backup = artifact.Container(arrays=content, metadata={"epoch": epoch}, kind=KIND)
+        backup = artifact.Container(arrays=content, metadata={"epoch": following}, kind=KIND)
         artifact.save(self.path, backup)
 
     def _restore(self, path: Path) -> int:

@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from irflow.errors import UsageError
-from irflow.keras.callbacks.callback import Callback
 from irflow.keras.callbacks.monitor import Monitor
+from irflow.keras.callbacks.saver import Saver
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(Saver):
     """Saves the model, or its weights, while it is trained.
 
     Args:
@@ -40,31 +40,14 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        super().__init__()
-        if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise UsageError(f"ModelCheckpoint: save_freq is {save_freq!r}, not 'epoch' or a count")
+        super().__init__(save_freq)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.watch = Monitor("ModelCheckpoint", monitor, mode)
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.save_freq = save_freq
         start = initial_value_threshold
         self.best = self.watch.worst if start is None else start
-        self.needs_every_batch = save_freq != "epoch"
-        self._batches = self._epoch = 0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._batches += 1
-        if self.save_freq != "epoch" and self._batches % int(self.save_freq) == 0:
-            self._save(self._epoch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.save_freq == "epoch":
-            self._save(epoch, logs)
-
-    def _save(self, epoch: int, logs: dict[str, Any] | None) -> None:
+    def _save(self, epoch: int, following: int, logs: dict[str, Any] | None) -> None:
         path = self._path(epoch, logs or {})
         if self.save_best_only:
             value = self.watch.read(logs)

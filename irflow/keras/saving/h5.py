@@ -7,7 +7,6 @@ that have weights.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -72,7 +71,7 @@ def save(model: Any, path: str) -> None:
     h5py = optional("h5py", "HDF5 files", "h5py")
     try:
         with (
-            replacing(os.path.realpath(path)) as part,
+            replacing(path) as part,
             h5py.File(part.name, "w", libver=_VERSION) as file,
         ):
             for place, layer in layer_places(model).items():
@@ -80,9 +79,8 @@ def save(model: Any, path: str) -> None:
                 group.attrs["name"] = layer.name
                 for name, variable in own_weights(place, layer):
                     _write(file, name, variable.data)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ArtifactError(f"{path}: cannot be written: {reason}") from error
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: cannot be written: {error}") from error
 
 
 def _write(file: Any, name: str, array: np.ndarray) -> None:

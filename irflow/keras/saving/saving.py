@@ -10,6 +10,7 @@ from irflow import artifact
 from irflow.errors import ArtifactError, IrflowError, UnknownNameError, UsageError
 from irflow.keras.engine.context import to_be_filled
 from irflow.keras.saving import arrays
+from irflow.keras.saving.checks import has_weights, may_replace
 from irflow.keras.saving.registry import (
     CustomObjectScope,
     deserialize_keras_object,
@@ -42,12 +43,11 @@ def save_model(
         ArtifactError: the file cannot be written.
     """
     path = os.fspath(filepath)
-    _check_target(path, overwrite)
-    if not model.built:
-        raise UsageError(
-            f'model "{model.name}" has no weights yet, so there is nothing to save',
-            hint="call it on data, or build it with an input shape",
-        )
+    if path.lower().endswith(FOREIGN):
+        ending = os.path.splitext(path)[1]
+        raise UsageError(f"{path}: {ending} is another format", hint="save models as .irflow files")
+    may_replace(path, overwrite)
+    has_weights(model)
     metadata: dict[str, Any] = {"format": FORMAT, "model": serialize_keras_object(model)}
     content = arrays.weight_arrays(model)
     settings = model.get_compile_config()
@@ -122,14 +122,6 @@ def _compile(
         raise _unfit(path, error) from error
     if state:
         arrays.assign(variables, state, path)
-
-
-def _check_target(path: str, overwrite: bool) -> None:
-    if path.lower().endswith(FOREIGN):
-        ending = os.path.splitext(path)[1]
-        raise UsageError(f"{path}: {ending} is another format", hint="save models as .irflow files")
-    if not overwrite and os.path.exists(path):
-        raise UsageError(f"{path} is there already", hint="pass overwrite=True to replace it")
 
 
 def _unfit(path: str, error: Exception) -> ArtifactError:

@@ -12,6 +12,7 @@ import safetensors.numpy
 from irflow.artifact.files import replacing
 from irflow.errors import ArtifactError, UsageError
 from irflow.keras.saving import arrays, h5
+from irflow.keras.saving.checks import has_weights, may_replace
 
 ENDING = ".safetensors"
 KERAS_ENDING = ".weights.h5"
@@ -35,19 +36,14 @@ def save_weights(model: Any, filepath: Path, overwrite: bool = True) -> None:
         MissingPackageError: h5py is needed and not installed.
     """
     path = _checked(filepath, (ENDING, KERAS_ENDING))
-    if not overwrite and os.path.exists(path):
-        raise UsageError(f"{path} is there already", hint="pass overwrite=True to replace it")
-    if not model.built:
-        raise UsageError(f'model "{model.name}" has no weights yet')
+    may_replace(path, overwrite)
+    has_weights(model)
     if path.endswith(KERAS_ENDING):
         h5.save(model, path)
         return
     content = safetensors.numpy.save(arrays.weight_arrays(model), {"format": "irflow.keras"})
-    try:
-        with replacing(os.path.realpath(path)) as file:
-            file.write(content)
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with replacing(path) as file:
+        file.write(content)
 
 
 def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> None:
@@ -66,8 +62,7 @@ def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> Non
         MissingPackageError: h5py is needed and not installed.
     """
     path = _checked(filepath, (ENDING, *HDF5_ENDINGS))
-    if not model.built:
-        raise UsageError(f'model "{model.name}" has no weights yet', hint="call it on data first")
+    has_weights(model)
     if path.endswith(HDF5_ENDINGS):
         h5.load(model, path, skip_mismatch)
         return

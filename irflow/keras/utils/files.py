@@ -9,12 +9,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from irflow.datasets.download import retrieve
+from irflow.datasets.download import algorithm, retrieve
 from irflow.errors import ArtifactError, UsageError
 
 __all__ = ["get_file"]
-
-CHUNK = 1 << 20
 
 
 def get_file(
@@ -73,11 +71,8 @@ def _check(path: Path, expected: str | None, origin: str) -> None:
 
 
 def _hash(path: Path, like: str) -> str:
-    digest = hashlib.new("md5" if len(like) == 32 else "sha256")
     with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, algorithm(like)).hexdigest()
 
 
 def _unpacked(archive: Path) -> Path:
