@@ -85,7 +85,7 @@ def outcome(name: str, folder: Path, *option: str) -> dict:
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, **({"KERAS_BACKEND": "jax"} if is_keras_only(name) else {})},
+        env={**os.environ, "KERAS_BACKEND": "jax" if is_keras_only(name) else "tensorflow"},
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
