@@ -179,7 +179,9 @@ def __getattr__(name: str) -> Any:
     if name in _NAMESPACES:
         return importlib.import_module(f"irflow.{name}")
     if name not in __all__:
-        raise AttributeError(f"module 'irflow' has no attribute {name!r}")
+        place = importlib.import_module("irflow.names").PLACES.get(name)
+        hint = f"; there is {place}" if place else ""
+        raise AttributeError(f"module 'irflow' has no attribute {name!r}{hint}")
     home = "dtypes" if name in _DTYPES else _HOMES.get(name, "frontend")
     found = globals()[name] = getattr(importlib.import_module(f"irflow.{home}"), name)
     return found

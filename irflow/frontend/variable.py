@@ -122,11 +122,11 @@ class Variable:
 
     def assign_add(self, delta: TensorLike) -> Operation | None:
         """Add to the value; as `assign`."""
-        return self.assign(self.value + delta)
+        return self.assign(self.value + as_tensor(delta))
 
     def assign_sub(self, delta: TensorLike) -> Operation | None:
         """Subtract from the value; as `assign`."""
-        return self.assign(self.value - delta)
+        return self.assign(self.value - as_tensor(delta))
 
     @public
     def numpy(self) -> np.ndarray:
