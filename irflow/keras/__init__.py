@@ -32,6 +32,7 @@ _load, _names, __all__ = lazy(
         "models": (),
         "ops": (),
         "optimizers": (),
+        "preprocessing": (),
         "random": (),
         "regularizers": (),
         "saving": (),

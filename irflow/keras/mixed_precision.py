@@ -1,9 +1,17 @@
-"""The policy for element types by its older names."""
+"""The policy for element types, also by its older names."""
 
 from __future__ import annotations
 
-from irflow.keras.config import dtype_policy as global_policy
-from irflow.keras.config import set_dtype_policy as set_global_policy
-from irflow.keras.dtype_policies import DTypePolicy as Policy
+from irflow.keras.config import dtype_policy, set_dtype_policy
+from irflow.keras.dtype_policies import DTypePolicy
 
-__all__ = ["Policy", "global_policy", "set_global_policy"]
+Policy, global_policy, set_global_policy = DTypePolicy, dtype_policy, set_dtype_policy
+
+__all__ = [
+    "DTypePolicy",
+    "Policy",
+    "dtype_policy",
+    "global_policy",
+    "set_dtype_policy",
+    "set_global_policy",
+]

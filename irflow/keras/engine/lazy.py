@@ -17,8 +17,8 @@ def lazy(
 
     Args:
         package: its `__name__`.
-        homes: from a module inside of the package to the names that it has; no names for a module
-            that is itself a name.
+        homes: from a module to the names that it has; no names for a module that is itself a name.
+            Modules are inside of the package, unless they begin with `irflow.`.
     """
     places = {name: home for home, names in homes.items() for name in names}
     modules = [home for home, names in homes.items() if not names]
@@ -31,7 +31,9 @@ def lazy(
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r}{': ' + hint if hint else ''}"
             )
-        found = getattr(importlib.import_module(f"{package}.{places[name]}"), name)
+        home = places[name]
+        module = home if home.startswith("irflow.") else f"{package}.{home}"
+        found = getattr(importlib.import_module(module), name)
         setattr(sys.modules[package], name, found)
         return found
 

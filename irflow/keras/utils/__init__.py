@@ -9,7 +9,14 @@ from irflow.keras.engine.lazy import lazy
 _load, _names, __all__ = lazy(
     __name__,
     {
-        "arrays": ("normalize", "to_categorical", "unpack_x_y_sample_weight"),
+        "arrays": (
+            "normalize",
+            "pack_x_y_sample_weight",
+            "split_dataset",
+            "to_categorical",
+            "unpack_x_y_sample_weight",
+        ),
+        "directories": ("FileDataset",),
         "files": ("get_file",),
         "images": (
             "array_to_img",
@@ -22,6 +29,17 @@ _load, _names, __all__ = lazy(
         "seeds": ("set_random_seed",),
         "sequences": ("pad_sequences", "timeseries_dataset_from_array"),
         "session": ("clear_session",),
+        "texts": ("text_dataset_from_directory",),
+        "irflow.keras.saving.registry": (
+            "CustomObjectScope",
+            "custom_object_scope",
+            "deserialize_keras_object",
+            "get_custom_objects",
+            "get_registered_name",
+            "get_registered_object",
+            "register_keras_serializable",
+            "serialize_keras_object",
+        ),
     },
 )
 

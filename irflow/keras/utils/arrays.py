@@ -1,4 +1,4 @@
-"""Small helpers on arrays of labels and features."""
+"""Small helpers on labels, features and batches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from irflow.data import Dataset
 from irflow.errors import ShapeError, UsageError
 from irflow.keras.engine.arrays import unpack_x_y_sample_weight
 
-__all__ = ["normalize", "to_categorical", "unpack_x_y_sample_weight"]
+__all__ = [
+    "normalize",
+    "pack_x_y_sample_weight",
+    "split_dataset",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
@@ -59,3 +66,55 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     lengths = np.linalg.norm(np.atleast_1d(array), order, axis, keepdims=True)
     result: np.ndarray = array / np.where(lengths == 0, 1, lengths)
     return result
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """What `fit` takes for a batch: the inverse of `unpack_x_y_sample_weight`."""
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def split_dataset(
+    dataset: Any,
+    left_size: float | None = None,
+    right_size: float | None = None,
+    shuffle: bool = False,
+    seed: int | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Cut examples in two parts.
+
+    Args:
+        dataset: a dataset whose length is known, or arrays of as many rows.
+        left_size: how many examples the first part has, or as a float which share of them.
+        right_size: the same for the second part; by default all others.
+        shuffle: whether the examples are put in a random order first.
+        seed: of that order; a fixed one is drawn by default.
+
+    Raises:
+        UsageError: no size is given, or they are more than there is.
+
+    >>> [len(part) for part in split_dataset(np.arange(10), left_size=0.7)]
+    [7, 3]
+    """
+    rows = dataset if isinstance(dataset, Dataset) else Dataset.from_tensor_slices(dataset)
+    total = len(rows)
+    if left_size is None and right_size is None:
+        raise UsageError("split_dataset: left_size or right_size is missing")
+    left, right = _count(left_size, total), _count(right_size, total)
+    left = total - right if left_size is None else left
+    right = total - left if right_size is None else right
+    if min(left, right) < 0 or left + right > total:
+        sizes = ("asked for", f"{left_size} and {right_size}")
+        raise UsageError(f"split_dataset: there are {total} examples", facts=[sizes])
+    if shuffle:
+        order = np.random.default_rng(seed).permutation(total)
+        examples = list(rows)
+        rows = Dataset.from_generator(lambda: (examples[i] for i in order)).cache()
+    return rows.take(left), rows.skip(left).take(right)
+
+
+def _count(size: float | None, total: int) -> int:
+    if size is None:
+        return 0
+    return size if isinstance(size, int) else round(size * total)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from irflow import keras
 from irflow.errors import (
     ArtifactError,
     DataError,
@@ -177,6 +178,54 @@ def test_a_split_parts_the_images(folder: Path) -> None:
 def test_wrong_uses_of_image_folders(folder: Path, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         utils.image_dataset_from_directory(folder, **options)
+
+
+def test_texts_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, words in (("bad", ["dull", "long and dull"]), ("good", ["lively", "ümlaut"])):
+        (tmp_path / kind).mkdir()
+        for number, text in enumerate(words):
+            (tmp_path / kind / f"{number}.txt").write_text(text, "utf-8")
+    made = utils.text_dataset_from_directory(
+        tmp_path, label_mode="binary", max_length=6, shuffle=False
+    )
+    ((texts, labels),) = list(made)
+    assert capsys.readouterr().out == "Found 4 files belonging to 2 classes.\n"
+    assert texts.tolist() == ["dull", "long a", "lively", "ümlaut"]
+    assert labels.tolist() == [[0], [0], [1], [1]]
+    (tmp_path / "bad" / "0.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="cannot be read as a text"):
+        list(made)
+    (empty := tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no texts in"):
+        utils.text_dataset_from_directory(empty, labels=None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counts"),
+    [({"left_size": 0.7}, (7, 3)), ({"right_size": 4}, (6, 4)), ({"left_size": 2}, (2, 8))],
+)
+def test_a_dataset_is_split(sizes: dict, counts: tuple[int, int]) -> None:
+    arrays = np.arange(10), np.arange(10) * 2
+    for options in ({}, {"shuffle": True, "seed": 1}):
+        parts = utils.split_dataset(arrays, **sizes, **options)
+        rows = [[(int(x), int(y)) for x, y in part] for part in parts]
+        assert tuple(map(len, rows)) == counts
+        assert sorted(rows[0] + rows[1]) == [(i, 2 * i) for i in range(10)]
+        assert (rows[0] + rows[1] != sorted(rows[0] + rows[1])) == bool(options)
+    with pytest.raises(UsageError, match="there are 10 examples"):
+        utils.split_dataset(arrays, left_size=8, right_size=4)
+
+
+def test_batches_are_packed_and_unpacked() -> None:
+    for batch in ((1, 2, 3), (1, 2), ([1],)):
+        assert utils.pack_x_y_sample_weight(*utils.unpack_x_y_sample_weight(batch)) == batch
+
+
+def test_names_in_older_places() -> None:
+    assert keras.preprocessing.sequence.pad_sequences is utils.pad_sequences
+    assert keras.preprocessing.image.load_img is utils.load_img
+    assert utils.custom_object_scope is keras.saving.custom_object_scope
+    assert keras.mixed_precision.set_dtype_policy is keras.config.set_dtype_policy
 
 
 def test_without_pillow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
