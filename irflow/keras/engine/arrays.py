@@ -34,6 +34,13 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
     return x, y, weight
 
 
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """What `fit` takes for a batch: the inverse of `unpack_x_y_sample_weight`."""
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
 def as_leaf(value: Any) -> np.ndarray:
     """One array-like as an array; 64-bit floats in the float type of Keras."""
     if isinstance(value, (Tensor, Variable)):

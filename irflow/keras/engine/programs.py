@@ -9,7 +9,7 @@ import numpy as np
 
 from irflow import control, dtypes, log, tree
 from irflow.frontend import asarray, jit
-from irflow.keras.engine.arrays import Batch, as_leaf
+from irflow.keras.engine.arrays import Batch, as_leaf, pack_x_y_sample_weight
 from irflow.keras.engine.context import changes
 
 Kind = tuple[str, tuple[int, ...]]
@@ -103,16 +103,16 @@ class Programs:
     def step(self, kind: str) -> Callable[[Batch], Any]:
         """The step of "train", "test" or "predict", as a Python function of a batch."""
         model = self._model
-        if kind != "train":
-            return model.test_step if kind == "test" else model.predict_step  # type: ignore[no-any-return]
+        take = getattr(model, f"{kind}_step")
 
-        def train(batch: Batch) -> Any:
-            logs = model.train_step(batch)
-            model._clear_losses()
-            model._apply_constraints()
-            return logs
+        def step(batch: Batch) -> Any:
+            result = take(pack_x_y_sample_weight(*batch))
+            if kind == "train":
+                model._clear_losses()
+                model._apply_constraints()
+            return result
 
-        return train
+        return step
 
     def _has_own_logs(self, kind: str) -> bool:
         """Whether the step of the model returns something of its own to show."""

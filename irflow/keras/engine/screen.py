@@ -51,6 +51,7 @@ class Screen:
         self._steps: int | None = None
         self._begin = self._after_first = self._after_last = self._shown = 0.0
         self._first = 0
+        self._epochs = 0
 
     def epoch(self, title: str | None, steps: int | None) -> None:
         """Begin an epoch, or a call that is one.
@@ -66,6 +67,7 @@ class Screen:
         self._shown = self._begin
         self._after_first = self._after_last = 0.0
         self._first = 0
+        self._epochs += 1
         if title is not None:
             self._console.print(title, markup=False)
         if self.verbose == 1 and can_move(self._console):
@@ -124,11 +126,11 @@ class Screen:
         return line
 
     def _seconds(self, step: int, now: float) -> float:
-        """A step's duration, without the first call, which compiles, and without validation.
+        """A step's duration, without the first call of all, which compiles, and without validation.
 
         Where there was one call only, it is what counts, as Keras has it.
         """
-        if step > self._first > 0:
+        if self._epochs == 1 and step > self._first > 0:
             return (self._after_last - self._after_first) / (step - self._first)
         return ((self._after_last or now) - self._begin) / max(step, 1)
 

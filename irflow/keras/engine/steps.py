@@ -214,7 +214,7 @@ class Steps(Layer):
         """Train on one batch: gradients, weights, metrics.
 
         Args:
-            data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+            data: `x`, `(x, y)` or `(x, y, sample_weight)`; `(x,)` where `x` is a tuple or list.
 
         Returns:
             What to show, by name.

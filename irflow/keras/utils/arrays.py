@@ -8,7 +8,7 @@ import numpy as np
 
 from irflow.data import Dataset
 from irflow.errors import ShapeError, UsageError
-from irflow.keras.engine.arrays import unpack_x_y_sample_weight
+from irflow.keras.engine.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 __all__ = [
     "normalize",
@@ -66,13 +66,6 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     lengths = np.linalg.norm(np.atleast_1d(array), order, axis, keepdims=True)
     result: np.ndarray = array / np.where(lengths == 0, 1, lengths)
     return result
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """What `fit` takes for a batch: the inverse of `unpack_x_y_sample_weight`."""
-    if y is None:
-        return (x,) if isinstance(x, (list, tuple)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def split_dataset(

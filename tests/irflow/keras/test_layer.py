@@ -168,6 +168,25 @@ def test_value_and_grad_and_tape_agree():
     assert tape.gradient(loss, layer.factor).tolist() == gradient.tolist() == [2, 8]
 
 
+def test_a_step_of_ones_own_gets_what_fit_was_given():
+    seen = []
+
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+        def train_step(self, data):
+            seen.append(type(data) is tuple and len(data))
+            return {"n": inp.sum(data[0] if isinstance(data, tuple) else data)}
+
+    x = np.ones((4, 2), np.float32)
+    for arguments in ({}, {"y": x}, {"y": x, "sample_weight": np.ones(4)}):
+        model = Own()
+        model.compile()
+        model.fit(x, **arguments, verbose=0)
+    assert list(dict.fromkeys(seen)) == [False, 2, 3]
+
+
 def test_a_tape_in_a_tape_and_in_a_compiled_function():
     x = irf.Variable(3.0)
 
