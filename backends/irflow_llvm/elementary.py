@@ -100,11 +100,35 @@ def exp2(x: Value) -> Value | None:
 
 def _scaled(series: Value, bits: Value, form: Format) -> Value:
     """`series` times 2^n, where `bits` end in n and twice the bias."""
+    if SCALING in series.code.features and series.type in SCALINGS:
+        return _machine_scaled(series, as_float(bits) - (form.magic + 2 * form.bias))
     # In two steps, since 2^n may be no number of this format where the product is one.
     half = (bits >> 1) << form.fraction
     rest = (bits << form.fraction) - half
     result: Value = series * as_float(half) * as_float(rest)
     return result
+
+
+SCALING = "avx512f"
+SCALINGS = {"<16 x float>": ("ps.512", "i16"), "<8 x double>": ("pd.512", "i8")}
+"""Vectors that processors with this feature multiply with powers of 2, also where 2^n is none."""
+
+
+def _machine_scaled(series: Value, n: Value) -> Value:
+    """The same by one instruction, which rounds as the last of the two products does."""
+    code, kind = series.code, series.type
+    name, mask = SCALINGS[kind]
+    name = f"llvm.x86.avx512.mask.scalef.{name}"
+    declared = f"declare {kind} @{name}({kind}, {kind}, {kind}, {mask}, i32)"
+    code.symbols.setdefault(name, declared)
+    rest = f"{kind} zeroinitializer, {mask} -1, i32 {CURRENT_ROUNDING}"
+    return code.put(
+        f"call {kind} @{name}({series.typed}, {n.typed}, {rest})", series.dtype, series.lanes
+    )
+
+
+CURRENT_ROUNDING = 4
+"""Of an instruction that can be told another one."""
 
 
 def expm1(x: Value) -> Value | None:

@@ -173,7 +173,7 @@ def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
     if approximate:
         inner = math.sqrt(2 / math.pi) * (t + 0.044715 * (t * t * t))
         return cast(Tensor, 0.5 * t * (1 + tanh(inner)))
-    return cast(Tensor, t * row("normal_cdf", t))
+    return row("gelu", t)
 
 
 @public

@@ -27,7 +27,7 @@ relu: Scalar = scalar(
     "relu",
     rounded(lambda x: np.maximum(x, 0), widen=False),
     "real_number",
-    grad=lambda g, x, out: where(x > 0, g, 0),
+    grad=lambda g, x, out: where(out > 0, g, 0),
     expand=lambda x: maximum(x, 0),
     domain=((0.25, 3.0),),
 )

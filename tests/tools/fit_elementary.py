@@ -153,29 +153,32 @@ def odd(name: str, function: Function, largest: mp.mpf, terms: tuple[int, int]) 
 
 
 ROUGH = (1.7725, 2.348, 1.4624, 0.48745, 0.07597)
-"""V below, found by fitting with a weight, which needs V, a few times."""
+"""V below for `erfc`, found by fitting with a weight, which needs V, a few times."""
 
 
-def tail() -> Fit:
+def tail(name: str, weight: float, factor: mp.mpf) -> Fit:
     """The polynomials V and M of `error_functions`, one after the other, in f32.
 
-    R = c V / (1 + x (V + M)) is the same as V (c - x R) - M x R = R, where c = 1 / sqrt(pi).
+    R = c V / (1 + x (V + M)) is the same as V (c - x R) - M x R = R, where R(0) = weight and
+    `factor` is c: sqrt(weight / pi), or a number near it with which rounding the coefficients
+    happens to cost less.
     """
-    share = 1 / mp.sqrt(mp.pi)
+    narrow = mp.sqrt(weight)
+    rough = [mp.mpf(v) * narrow ** (k + 1) for k, v in enumerate(ROUGH)]
 
     def scaled(x: mp.mpf) -> mp.mpf:
-        return mp.erfc(x) * mp.exp(x * x)
+        return weight * mp.erfc(narrow * x) * mp.exp(weight * x * x)
 
     def columns(_count: int) -> Sequence[Function]:
-        upper = [lambda x, k=k: x**k * (share - x * scaled(x)) for k in range(len(ROUGH))]
-        lower = [lambda x, k=k: -(x ** (k + 1)) * scaled(x) for k in range(len(ROUGH) - 1)]
+        upper = [lambda x, k=k: x**k * (factor - x * scaled(x)) for k in range(len(rough))]
+        lower = [lambda x, k=k: -(x ** (k + 1)) * scaled(x) for k in range(len(rough) - 1)]
         return [*upper, *lower]
 
-    def weight(x: mp.mpf) -> mp.mpf:
-        return 1 / (share * mp.polyval(ROUGH[::-1], x))
+    def relative(x: mp.mpf) -> mp.mpf:
+        return 1 / (factor * mp.polyval(rough[::-1], x))
 
-    high = mp.mpf(14.5) / mp.sqrt(2)
-    return Fit("RATIO", scaled, weight, mp.mpf(0), high, (2 * len(ROUGH) - 1, 0), columns)
+    high = mp.mpf(14.5) / mp.sqrt(2) / narrow
+    return Fit(name, scaled, relative, mp.mpf(0), high, (2 * len(ROUGH) - 1, 0), columns)
 
 
 def all_fits() -> list[Fit]:
@@ -202,7 +205,8 @@ def all_fits() -> list[Fit]:
         Fit("power's LOG", lambda z: artanh(z) / mp.sqrt(z) / ln2,
             lambda z: mp.sqrt(z) * ln2 / artanh(z), mp.mpf(0), narrow, (0, 6)),
         Fit("power's EXP", lambda r: 2**r, lambda r: 2**-r, -mp.mpf(1) / 2, mp.mpf(1) / 2, (0, 7)),
-        tail(),
+        tail("RATIO of erfc", 1.0, mp.mpf(float(np.float32(1 / np.sqrt(np.pi))))),
+        tail("RATIO of normal_cdf", 0.5, 1 / mp.sqrt(2 * mp.pi)),
     ]  # fmt: skip
 
 
