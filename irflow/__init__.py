@@ -115,6 +115,7 @@ _NAMESPACES = (
     "nn",
     "numpy",
     "optim",
+    "quantization",
     "random",
     "testing",
 )

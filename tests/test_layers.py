@@ -31,7 +31,7 @@ LAYERS = [
     ["frontend"],
     ["control"],
     ["numpy", "random", "session"],
-    ["nn", "data", "datasets"],
+    ["nn", "data", "datasets", "quantization"],
     ["optim", "losses"],
     ["keras"],
     ["report", "draw"],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,10 @@ from irflow.scalars import Literal, Operand, Scalar
 REGISTER = {"bool": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"}
 """LLVM's names of types in registers; bf16 is held as its bits, since not every machine has it."""
 
-COMPUTING = ("add ", "mul ", "sub ", "getelementptr ", "insertelement ", "shufflevector ")
+COMPUTING = (
+    *("add ", "mul ", "sub ", "sdiv ", "srem ", "and ", "or ", "xor ", "icmp ", "zext ", "select "),
+    *("getelementptr ", "insertelement ", "shufflevector "),
+)
 """How instructions start that neither read nor write memory and that code repeats most."""
 
 RowSpelling = Callable[[Scalar, "tuple[Value, ...]"], "Value"]
@@ -65,12 +68,24 @@ def literal_text(value: Literal, dtype: DType) -> str:
         return str(int(np.asarray(value, dtype.numpy).view(np.uint16)))
     if dtype is dtypes.f16:
         return f"0xH{int(np.asarray(value, np.float16).view(np.uint16)):04X}"
+    if type(value) is float:
+        return _float_text(struct.pack("<d", value), dtype)
     with np.errstate(over="ignore"):
-        rounded = float(dtype.numpy.type(value))
-    return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
+        return _bits_text(float(dtype.numpy.type(value)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@lru_cache(maxsize=1024)
+def _float_text(value: bytes, dtype: DType) -> str:
+    """The text of a number given by its bits, among which zeros of both signs differ."""
+    with np.errstate(over="ignore"):
+        return _bits_text(float(dtype.numpy.type(struct.unpack("<d", value)[0])))
+
+
+def _bits_text(number: float) -> str:
+    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+
+
+@dataclass(slots=True, eq=False)  # There are so many that being frozen takes notable time.
 class Value(Operand):
     """A name or literal in the IR. Arithmetic on it writes instructions at the end of `code`.
 
@@ -132,6 +147,7 @@ class Code:
         entry: instructions that belong at the function's start.
         symbols: what the module must declare or define, by name.
         written: names of results in this basic block, by instruction.
+        features: of the processor for which instructions may be chosen.
     """
 
     spell: RowSpelling
@@ -141,6 +157,7 @@ class Code:
     symbols: dict[str, str] = field(default_factory=dict)
     count: int = 0
     written: dict[str, str] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------------------- making values
 
@@ -149,6 +166,9 @@ class Code:
 
     def literal(self, value: Literal, dtype: DType, lanes: int = 1) -> Value:
         """A number in every lane."""
+        if dtype is dtypes.i64 and lanes == 1:  # Most are indices.
+            number = int(value)
+            return Value(str(number), dtype, 1, self, number)
         text = literal_text(value, dtype)
         if lanes > 1:
             text = f"splat ({scalar_type(dtype)} {text})"
@@ -170,7 +190,7 @@ class Code:
 
     def put(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
         """An instruction with a result."""
-        return self.value(self.raw(instruction), dtype, lanes)
+        return Value(self.raw(instruction), dtype, lanes, self)
 
     def raw(self, instruction: str) -> str:
         """An instruction with a result of a type that is none of ours, such as a pointer.
@@ -179,8 +199,9 @@ class Code:
         """
         name = self.written.get(instruction)
         if name is None:
-            name = "%" + self.fresh()
-            self.line(f"{name} = {instruction}")
+            self.count += 1
+            name = f"%t{self.count}"
+            self.lines.append(f"  {name} = {instruction}")
             if instruction.startswith(COMPUTING):
                 self.written[instruction] = name
         return name

@@ -26,6 +26,7 @@ def emit_module(
     extra_text: str = "",
     cuts: bool = False,
     linkage: str = "internal ",
+    features: frozenset[str] = frozenset(),
 ) -> str:
     """Kernels and further functions as one module.
 
@@ -34,14 +35,29 @@ def emit_module(
         extra_text: more definitions, which may call the kernels; without metadata of their own.
         cuts: whether the worker pool runs parallel loops; otherwise they are as any other.
         linkage: how the kernels are defined; `""` makes them visible from outside.
+        features: of the processor, where the module is for no other.
 
     Raises:
         UnsupportedError: a type, row or loop kind that has no spelling.
     """
-    module = Module()
+    module = Module(features=features)
     for kernel in kernels:
-        module.functions.append(_KernelWriter(module, kernel, cuts).run(linkage))
+        write_kernel(module, kernel, cuts, linkage)
     return module.text(extra_text)
+
+
+def write_kernel(module: Module, kernel: Kernel, cuts: bool, linkage: str = "") -> int:
+    """Add a kernel to a module; tells how many characters were added. See `emit_module`."""
+    before = len(module.functions)
+    text = _KernelWriter(module, kernel, cuts).run(linkage)
+    module.functions.append(text)
+    return sum(map(len, module.functions[before:]))
+
+
+def declaration(kernel: Kernel) -> str:
+    """What lets another module call a kernel."""
+    types = ["ptr"] * (len(kernel.inputs) + len(kernel.outputs)) + ["i64"] * len(kernel.sizes)
+    return f"declare void @{kernel.name}({', '.join(types)})"
 
 
 class _KernelWriter(StatementWriter):

@@ -57,6 +57,13 @@ def literal_lanes(expr: Expr) -> np.ndarray | None:
             return None
 
 
+def only_lane(mask: Value) -> int | None:
+    """The lane in which a mask is true, if it is a literal and there is just one."""
+    lanes = mask.text.strip("<>").split(", ")
+    chosen = [lane for lane, text in enumerate(lanes) if text == "i1 true"]
+    return chosen[0] if len(lanes) == mask.lanes and len(chosen) == 1 else None
+
+
 class ExpressionWriter:
     """Writes the expressions of one function.
 
@@ -71,7 +78,7 @@ class ExpressionWriter:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.code = Code(spell, symbols=module.symbols)
+        self.code = Code(spell, symbols=module.symbols, features=module.features)
         self.values: dict[str, Value] = {}
         self.pointers: dict[str, str] = {}
         self.sizes: dict[Dim, Value] = {}
@@ -110,6 +117,8 @@ class ExpressionWriter:
                 known += part.integer
             else:
                 variable = part if variable is None else self.plus(variable, part)
+        if variable is not None and known == 0:
+            return variable
         rest = code.literal(known, dtypes.i64)
         return rest if variable is None else self.plus(variable, rest)
 
@@ -194,6 +203,13 @@ class ExpressionWriter:
             value = cast(value, dtypes.u8)
         element = memory_type(store.buffer.dtype)
         pointer = self.address(store.buffer, index)
+        lane = only_lane(mask)
+        if lane is not None:
+            # LLVM 22 writes four bytes where it merges such a mask with a narrowing to 16 bits.
+            place = self.code.raw(f"getelementptr {element}, ptr {pointer}, i64 {lane}")
+            part = self.code.extract(value, lane)
+            self.code.line(f"store {part.typed}, ptr {place}, align {store.buffer.dtype.itemsize}")
+            return
         name = f"llvm.masked.store.v{value.lanes}{SUFFIXES.get(element, element)}.p0"
         place = f"ptr align {store.buffer.dtype.itemsize}"
         self.module.symbols[name] = f"declare void @{name}({value.type}, {place}, {mask.type})"
@@ -282,15 +298,15 @@ class ExpressionWriter:
 
     def expr(self, expr: Expr) -> Value:
         """Write the instructions of an expression."""
-        match expr:
-            case Const(value, dtype):
-                return self.code.literal(value, dtype)
-            case Var(name):
-                return self.values[name]
-            case Load():
-                return self.load(expr)
+        match expr:  # what there is most of first
+            case Const():
+                return self.code.literal(expr.value, expr.dtype)
+            case Var():
+                return self.values[expr.name]
             case Apply():
                 return self.apply(expr)
+            case Load():
+                return self.load(expr)
             case Cast(dtype, value):
                 return cast(self.expr(value), dtype)
             case Select(condition, then, otherwise):

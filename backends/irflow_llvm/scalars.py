@@ -15,7 +15,15 @@ from collections.abc import Callable
 from irflow import dtypes
 from irflow.errors import UnsupportedError
 from irflow.scalars import Scalar
-from irflow_llvm import elementary, error_functions, hyperbolic, logarithms, powers, trigonometric
+from irflow_llvm import (
+    elementary,
+    error_functions,
+    hyperbolic,
+    logarithms,
+    powers,
+    trigonometric,
+    words,
+)
 from irflow_llvm.casts import SHORT, cast, through_f32
 from irflow_llvm.code import Value
 
@@ -346,11 +354,19 @@ SPELLINGS: dict[str, Spelling] = {
     # special functions
     "erf": error_functions.erf,
     "erfc": error_functions.erfc,
+    "gelu": error_functions.gelu,
+    "gelu_slope": error_functions.gelu_slope,
     "normal_cdf": error_functions.normal_cdf,
     "normal_pdf": error_functions.normal_pdf,
     "lgamma": library("lgamma"),
 }
 """Spellings by name of the row."""
 
-INTRINSICS = {"fma": intrinsic("fmuladd")}
+INTRINSICS: dict[str, Spelling] = {
+    "fma": intrinsic("fmuladd"),
+    "words": words.words,
+    "joined_words": words.joined_words,
+    "bf16_dot": words.bf16_dot,
+    "u8_i8_dot": words.u8_i8_dot,
+}
 """Spellings of the rows of `Intrinsic` nodes."""

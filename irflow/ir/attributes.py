@@ -23,15 +23,22 @@ LINE_BYTES = 64
 
 
 class DenseArray:
-    """An immutable array compared by content: the payload of a `Constant`."""
+    """An immutable array compared by content: the payload of a `Constant`.
 
-    def __init__(self, array: Any) -> None:
+    Args:
+        array: copied.
+        digest: a name that no other content has, where one is known without reading it.
+    """
+
+    def __init__(self, array: Any, digest: str | None = None) -> None:
         value = np.asarray(array)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
         value = _copied(value)
         value.flags.writeable = False
         self.array: np.ndarray = value
+        if digest is not None:
+            self.__dict__["digest"] = digest
 
     @cached_property
     def digest(self) -> str:

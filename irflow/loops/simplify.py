@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import is_
 
 from irflow import dims
 from irflow.loops.bounds import LARGEST_EXTENT, LARGEST_SIZE, Bounds, Interval, interval
@@ -42,7 +43,7 @@ from irflow.loops.rules import (
     is_literal,
     literal,
 )
-from irflow.loops.walk import expressions, map_children, map_statement, statements
+from irflow.loops.walk import bodies, expressions, map_children, map_statement, statements
 
 # Every rule makes its expression smaller or more regular, so this only stops a mistake.
 STEPS = 50
@@ -128,7 +129,9 @@ class _Simplifier:
                 yield map_statement(stmt, self.expr, self.block)
 
     def let(self, var: Var, value: Expr) -> Iterator[Stmt]:
-        if isinstance(value, (Const, Var)):
+        if isinstance(value, (Const, Var)) or (
+            isinstance(value, Broadcast) and isinstance(value.value, Const)
+        ):
             self.values[var.name] = value
             return
         if var.dtype.is_integer:
@@ -169,7 +172,7 @@ def remove_unused(block: Block) -> Block:
     while True:
         used = _Used(block)
         smaller = used.block(block)
-        if smaller == block:
+        if smaller is block:
             return block
         block = smaller
 
@@ -184,8 +187,18 @@ class _Used:
         self.local = {s.buffer.name for s in statements(block) if isinstance(s, Alloc)}
 
     def block(self, block: Block) -> Block:
-        kept = (map_statement(s, lambda e: e, self.block) for s in block.statements)
-        return Block(tuple(stmt for stmt in kept if self.is_needed(stmt)))
+        """The block itself where all of it is needed."""
+        kept = tuple([part for s in block.statements if self.is_needed(part := self.smaller(s))])
+        is_same = len(kept) == len(block.statements) and all(map(is_, kept, block.statements))
+        return block if is_same else Block(kept)
+
+    def smaller(self, stmt: Stmt) -> Stmt:
+        inner = bodies(stmt)
+        parts = [self.block(body) for body in inner]
+        if all(map(is_, parts, inner)):
+            return stmt
+        following = iter(parts)
+        return map_statement(stmt, lambda e: e, lambda _: next(following))
 
     def is_needed(self, stmt: Stmt) -> bool:
         match stmt:

@@ -24,11 +24,13 @@ class Factor:
         outer: strides of its loads along rows (of the left operand) or columns (of the right one).
         inner: strides of its loads along the reduced axis.
         is_computed: whether an element takes more than one load.
+        is_known: whether it is a constant, which may be packed when code is made.
     """
 
     outer: tuple[object, ...]
     inner: tuple[object, ...]
     is_computed: bool
+    is_known: bool = False
 
     @property
     def runs_outer(self) -> bool:
@@ -89,6 +91,7 @@ class Blocks:
         inner: reduced elements of a pass.
         packs_left, packs_right: whether the chunk of an operand is copied, in the order in which
             tiles read it.
+        is_ready: whether the right operand is a constant that is packed when code is made.
         unrolled: steps along the reduced axis in one round of its loop.
         prefetches: whether a tile of the result is fetched before it is needed.
     """
@@ -101,6 +104,7 @@ class Blocks:
     packs_right: bool
     unrolled: int
     prefetches: bool
+    is_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class Product:
 
     def _is_streamed(self) -> bool:
         is_low = isinstance(self.rows, int) and self.rows <= STREAMED_ROWS
-        is_plain = self.right.runs_outer and not self.right.is_computed
+        is_plain = self.right.runs_outer and not (self.right.is_computed or self.right.is_known)
         return is_low and is_plain and self._exceeds(self._depth, self.columns, 1)
 
     def _streamed(self) -> Blocks:
@@ -195,6 +199,7 @@ class Product:
             packs_right,
             UNROLLED if self._depth > SHORT_SUM else UNROLLED // 2,
             isinstance(self.rows, int) and self._exceeds(self.rows, self.columns, 1),
+            self._is_ready(tile),
         )
 
     def _is_tall(self) -> bool:
@@ -215,15 +220,24 @@ class Product:
             return isinstance(self.rows, int)
         if self.rows < 4 * tile.rows or not self._exceeds(self.rows, self._depth, 1):
             return False
-        is_scattered = not self.left.runs_inner or self.left.has_far_steps(self.target, self.dtype)
-        return is_scattered or not self._is_tall()
+        is_far = self.left.has_far_steps(self.target, self.dtype)
+        if self.left.runs_outer and not is_far:
+            return False  # A step of a tile reads a line of its own, which a copy would, too.
+        return is_far or not (self.left.runs_inner and self._is_tall())
 
     def _packs_right(self, tile: Tile) -> bool:
+        if self._is_ready(tile):
+            return False
         if not self.right.runs_outer:
             return True
         if isinstance(self.rows, int) and self.rows < 4 * tile.rows:
             return False
         return self.right.is_computed or self._has_scattered_panels(tile)
+
+    def _is_ready(self, tile: Tile) -> bool:
+        """Whether a constant is packed beforehand; one panel of its own is packed as it is."""
+        is_packed = self.right.runs_outer and not self.right.is_computed
+        return self.right.is_known and not (is_packed and self.columns <= tile.width)
 
     def _has_scattered_panels(self, tile: Tile) -> bool:
         """Whether the columns of a tile are too far apart for the caches to keep up."""

@@ -23,11 +23,13 @@ from irflow.lowering.group import Group
 from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.product import product_nest
+from irflow.lowering.quarters import fill_bits
 from irflow.lowering.schedule import Tile
 from irflow.lowering.target import Target
 from irflow.lowering.tile import AnySum, Spot, TileWriter
 from irflow.lowering.values import ZERO, divided, index_of
-from irflow.ops import Matmul
+from irflow.lowering.words import dot_of
+from irflow.ops import IntegerMatmul, Matmul
 
 
 def contraction_nest(group: Group, target: Target) -> Built | None:
@@ -36,7 +38,8 @@ def contraction_nest(group: Group, target: Target) -> Built | None:
     if not anchors or not group.outputs[0].type.rank:
         return None
     context = NestContext(group, target)
-    is_product = len(anchors) == 1 and isinstance(anchors[0].op, Matmul)
+    fill_bits(context)
+    is_product = len(anchors) == 1 and isinstance(anchors[0].op, Matmul | IntegerMatmul)
     if is_product and (_long_nest(context, anchors[0]) or product_nest(context, anchors[0])):
         return context.finish()
     tile = choose_tile(context, anchors)
@@ -51,7 +54,7 @@ def _long_nest(context: NestContext, anchor: Node) -> bool:
     long = LongSum.of(context, anchor)
     if long is None:
         return False
-    if product_nest(context, anchor, long):
+    if product_nest(context, anchor, LongSum.of(context, anchor, dot_of(context, anchor))):
         return True
     tile = choose_tile(context, [anchor])
     if tile is None or not tile.is_inner:

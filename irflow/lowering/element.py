@@ -192,11 +192,16 @@ class ElementContext:
         dtype = dtypes.from_numpy(array.dtype)
         if array.size and is_uniform(array):
             return literal(array.reshape(-1)[0], dtypes.compute_dtype(dtype))
+        return widened(Load(self.constant_buffer(dense), tuple(index), self.mask))
+
+    def constant_buffer(self, dense: DenseArray) -> Buffer:
+        """Where the kernel finds a constant."""
         if dense not in self.constants:
+            array = dense.array
             shape = (array.size,) if self.is_flat else array.shape
             name = self.builder.unique("constant")
-            self.constants[dense] = Buffer(name, dtype, shape)
-        return widened(Load(self.constants[dense], tuple(index), self.mask))
+            self.constants[dense] = Buffer(name, dtypes.from_numpy(array.dtype), shape)
+        return self.constants[dense]
 
     def convert(self, value: Expr, dtype: DType) -> Expr:
         """A value in another element type. 16-bit floats are rounded to and then kept in f32."""

@@ -19,10 +19,12 @@ from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.ir.graph import Node
 from irflow.loops import Buffer, Expr, Load, LoopKind, Space
+from irflow.loops.intrinsics import Dot
 from irflow.lowering import schedule
 from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import Pass
 from irflow.lowering.values import ZERO, Index, Reduction, index_of, minimum
+from irflow.lowering.words import word_count
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class LongSum:
         dtype: of the sums.
         count: how many chunks.
         length: of a chunk.
+        inner: the reduced axis, in elements or words.
         partial: `[chunk, *index]`; there once the loop over chunks is.
     """
 
@@ -43,11 +46,18 @@ class LongSum:
     dtype: DType
     count: Size
     length: Size
+    inner: Size = 0
     partial: Buffer | None = None
 
     @classmethod
-    def of(cls, context: NestContext, anchor: Node) -> LongSum | None:
-        """The chunks of a product; None where there is only one, or columns are symbolic."""
+    def of(cls, context: NestContext, anchor: Node, dot: Dot | None = None) -> LongSum | None:
+        """The chunks of a product; None where there is only one, or columns are symbolic.
+
+        Args:
+            context: where code goes.
+            anchor: the product.
+            dot: words of what the chunks consist of; None for elements.
+        """
         shape, inner = anchor.output.type.shape, anchor.inputs[0].type.shape[-1]
         count = schedule.product_chunks(inner, dims.product(shape))
         found = context.capture(anchor.output, [ZERO] * len(shape))
@@ -55,8 +65,9 @@ class LongSum:
             return None
         if found is None or not found.dtype.is_float:
             return None
-        length = dims.maximum(dims.ceil_div(inner, count), 1)
-        return cls(context, anchor, found.dtype, count, length)
+        steps = word_count(inner, dot)
+        length = dims.maximum(dims.ceil_div(steps, count), 1)
+        return cls(context, anchor, found.dtype, count, length, steps)
 
     @property
     def shape(self) -> tuple[Size, ...]:
@@ -65,7 +76,7 @@ class LongSum:
     @contextmanager
     def chunks(self) -> Iterator[tuple[Expr, Pass]]:
         """The loop over all chunks; the last ones may be shorter, or empty."""
-        context, inner = self.context, index_of(self.anchor.inputs[0].type.shape[-1])
+        context, inner = self.context, index_of(self.inner)
         # Named, since it takes divisions that would else stand in the innermost loop.
         length = context.builder.let(index_of(self.length), "length")
         shape = self.count, *self.shape

@@ -13,6 +13,7 @@ from irflow.ir.graph import Value
 from irflow.ir.op import Lowering
 from irflow.loops import Buffer, Const, Expr, Kernel, Load, LoopKind, Var
 from irflow.loops.simplify import simplify, simplify_expr
+from irflow.lowering.columns import column_pieces
 from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
 from irflow.lowering.schedule import loop_axes
@@ -93,10 +94,12 @@ class NestContext(ElementContext):
     # ------------------------------------------------------------------------------- schedules
 
     def store_outputs(self, index: Index) -> None:
-        """Compute every output at `index`, then write them."""
-        values = [self.at(value, index) for value in self.group.outputs]
+        """Compute every output at `index` that is not in memory already, then write them."""
+        pairs = zip(self.group.outputs, self.outputs, strict=True)
+        missing = [(value, out) for value, out in pairs if self.buffers.get(value) is not out]
+        values = [self.at(value, index) for value, _ in missing]
         place = [self.index(part) for part in index]
-        for buffer, value in zip(self.outputs, values, strict=True):
+        for (_, buffer), value in zip(missing, values, strict=True):
             self.builder.store(buffer, place, narrowed(value, buffer.dtype), self.mask)
 
     @contextmanager
@@ -142,9 +145,26 @@ def _buffer(builder: ScopedBuilder, name: str, value: Value, is_flat: bool) -> B
 def element_nest(group: Group, target: Target) -> Built:
     """Loops over the output axes, the innermost in vectors; one store an output."""
     context = NestContext(group, target, is_flat=group.is_flat())
-    with context.output_loops(context.outputs[0].shape) as index:
-        context.store_outputs(index)
+    shape = context.outputs[0].shape
+    pieces = column_pieces(group, target.lanes(context.outputs[0].dtype))
+    if len(pieces) > 1 and loop_axes(shape, is_heavy=False) == (len(shape) - 1, 0):
+        _write_pieces(context, pieces)
+    else:
+        with context.output_loops(shape) as index:
+            context.store_outputs(index)
     return context.finish(streams=True)
+
+
+def _write_pieces(context: NestContext, pieces: Sequence[tuple[int, int]]) -> None:
+    """A loop over each piece of a row."""
+    first, *inner = context.outputs[0].shape[:-1]
+    with (
+        context.one_loop(first, LoopKind.PARALLEL, "i") as row,
+        context.loops(inner, name="i") as index,
+    ):
+        for start, end in pieces:
+            with context.one_loop(end - start, LoopKind.VECTOR, "i") as column:
+                context.store_outputs((row, *index, column + start))
 
 
 def own_nest(group: Group, target: Target) -> Built:

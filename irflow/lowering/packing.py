@@ -21,6 +21,8 @@ from irflow.lowering.values import ZERO, Extent, divided, index_of, minimum
 
 At = Callable[[Expr, Expr], Expr]
 """An element of an operand, by row and column of that operand."""
+Along = Callable[[Expr, Expr, Extent], Expr]
+"""A vector along the reduced axis, by its start, its column, and how many lanes are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class RightPack:
         buffer: `[panel, k, column]`.
         lanes: of a vector.
         is_turned: whether the operand lies along the reduced axis, and is transposed.
+        along: reads such an operand in vectors, where `at` would take a lane at a time.
     """
 
     context: NestContext
@@ -84,14 +87,21 @@ class RightPack:
     buffer: Buffer
     lanes: int
     is_turned: bool
+    along: Along | None = None
 
     @classmethod
     def make(
-        cls, context: NestContext, at: At, dtype: DType, shape: tuple[int, Size, int], turned: bool
+        cls,
+        context: NestContext,
+        at: At,
+        dtype: DType,
+        shape: tuple[int, Size, int],
+        turned: bool,
+        along: Along | None = None,
     ) -> RightPack:
         """A buffer for `shape` panels, reduced elements, and columns of a tile."""
         buffer = context.builder.alloc(dtype, shape, Space.GLOBAL, "right")
-        return cls(context, at, buffer, context.target.lanes(dtype), turned)
+        return cls(context, at, buffer, context.target.lanes(dtype), turned, along)
 
     def fill(self, spot: Spot, part: Pass) -> None:
         """Copy the columns of one tile."""
@@ -102,7 +112,7 @@ class RightPack:
             value = self.at(part.start + k, spot.column + lane)
             self.context.builder.store(self.buffer, self._place(spot, k, lane), value)
 
-    def read(self, spot: Spot, k: Expr, offset: Expr) -> Expr:
+    def read(self, spot: Spot, _: Pass, k: Expr, offset: Expr) -> Expr:
         """An element, by its number in the pass and its column in the tile."""
         return Load(self.buffer, self._place(spot, k, offset), self.context.mask)
 
@@ -134,6 +144,10 @@ class RightPack:
         """Vectors along the reduced axis, one a column; the last column repeats behind the end."""
         context, builder = self.context, self.context.builder
         columns = sum(spot.widths)
+        if self.along is not None:
+            last = integer(columns - 1)
+            places = [minimum(offset + c, last) for c in range(self.lanes)]
+            return [self.along(inner, spot.column + place, count) for place in places]
         cells = builder.alloc(self.buffer.dtype, (self.lanes, self.lanes), name="square")
         for c, lane in context.vector_loops((self.lanes, self.lanes), "c", LoopKind.UNROLL):
             column = offset + c
@@ -161,6 +175,23 @@ def transposed(context: NestContext, square: Sequence[Expr]) -> list[Expr]:
                 rows[i + distance] = context.builder.let(Shuffle(pair, high), "turned")
         distance //= 2
     return rows
+
+
+def summed(context: NestContext, rows: Sequence[Expr]) -> Expr:
+    """One vector of the sums of up to as many vectors as they have lanes.
+
+    As if they were transposed and added up. Each is summed by halves, as `combine_lanes` does it.
+    """
+    found, distance = list(rows), rows[0].lanes // 2
+    while distance:
+        low, high = _exchange(rows[0].lanes, distance)
+        merged = []
+        for i in range(min(distance, len(found))):
+            pair = found[i], found[min(i + distance, len(found) - 1)]
+            parts = [context.builder.let(Shuffle(pair, part), "turned") for part in (low, high)]
+            merged.append(context.builder.let(parts[0] + parts[1], "sum"))
+        found, distance = merged, distance // 2
+    return found[0]
 
 
 def _exchange(lanes: int, distance: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

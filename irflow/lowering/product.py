@@ -23,36 +23,55 @@ from dataclasses import replace
 from functools import partial
 
 from irflow.dims import Size
-from irflow.dtypes import DType, compute_dtype, i64
+from irflow.dtypes import DType, compute_dtype, i64, u32
 from irflow.ir.graph import Node, Value
 from irflow.loops import Buffer, Expr, Load, LoopKind
 from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import NestContext
-from irflow.lowering.packing import LeftPack, RightPack
+from irflow.lowering.packing import Along, LeftPack, RightPack
+from irflow.lowering.ready import Known, ReadyPack, known
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
-from irflow.lowering.values import ZERO, equal, index_of, minimum
+from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
+from irflow.lowering.words import NarrowPack, Words, dot_of, word_count
 
 
 def product_nest(context: NestContext, anchor: Node, long: LongSum | None = None) -> bool:
     """Write the nest of a group with a matrix product at its end; False where none fits."""
     left, right = anchor.inputs
     rows, columns, inner = left.type.shape[-2], right.type.shape[-1], left.type.shape[-1]
-    dtype = compute_dtype(anchor.output.type.dtype)
-    if not isinstance(columns, int) or not dtype.is_float:
+    dtype, dot = compute_dtype(anchor.output.type.dtype), dot_of(context, anchor)
+    if not isinstance(columns, int) or not (dtype.is_float or dot):
         return False
-    factors = _factor(context, left, is_left=True), _factor(context, right, is_left=False)
-    sizes = rows, columns, inner
+    words = None if dot is None else Words(context, dot, inner)
+    content = known(context, right)
+    factors = _factors(context, anchor, words)
+    factors = factors[0], replace(factors[1], is_known=content is not None)
+    sizes = rows, columns, word_count(inner, dot)
     blocks = Product(context.target, dtype, *sizes, *factors).blocks()
     if blocks is None:
         return False
+    if long is not None:
+        blocks = replace(blocks, inner=long.length, packs_left=False)
+    if words is not None and words.in_place(left):
+        blocks = replace(blocks, packs_left=False)
+    product = _Product(context, anchor, dtype, blocks, factors, content, words)
     if long is None:
-        _Product(context, anchor, dtype, blocks, factors).write()
-        return True
-    blocks = replace(blocks, inner=long.length, packs_left=False)
-    _Product(context, anchor, dtype, blocks, factors).write_chunks(long)
+        product.write()
+    else:
+        product.write_chunks(long)
     return True
+
+
+def _factors(context: NestContext, anchor: Node, words: Words | None) -> tuple[Factor, Factor]:
+    """Both operands; what is joined into words is computed."""
+    left, right = anchor.inputs
+    first, second = _factor(context, left, True), _factor(context, right, False)
+    if words is None:
+        return first, second
+    is_joined = words.in_place(left) is None
+    return replace(first, is_computed=is_joined), replace(second, is_computed=True)
 
 
 def _factor(context: NestContext, operand: Value, is_left: bool) -> Factor:
@@ -75,6 +94,8 @@ class _Product:
         dtype: DType,
         blocks: Blocks,
         factors: tuple[Factor, Factor],
+        content: Known | None,
+        words: Words | None,
     ) -> None:
         self.context = context
         self.builder = context.builder
@@ -82,15 +103,21 @@ class _Product:
         self.dtype = dtype
         self.blocks = blocks
         self.factors = factors
+        self.words = words
         *self.outer, rows, columns = anchor.output.type.shape
-        self.inner: Size = anchor.inputs[0].type.shape[-1]
+        self.inner = word_count(anchor.inputs[0].type.shape[-1], words.dot if words else None)
         self.rows = Cut(rows, blocks.tile.rows, blocks.stack)
         self.columns = Cut(columns, blocks.tile.width, blocks.panels)
         self.batch: tuple[Expr, ...] = ()
-        self.left: LeftPack | None = None
-        self.right: RightPack | None = None
+        self.left: LeftPack | NarrowPack | None = None
+        self.right: RightPack | ReadyPack | None = None
+        if blocks.is_ready:
+            assert content is not None
+            kind = dtype if words is None else words.dot
+            self.right = ReadyPack.make(context, content, kind, blocks.tile.width)
         # Loads of several values under one mask would each be masked, needed or not.
-        self.is_masked = blocks.packs_right or not factors[1].is_computed
+        is_copied = blocks.packs_right or blocks.is_ready
+        self.is_masked = is_copied or not factors[1].is_computed
 
     # -------------------------------------------------------------------------------------- loops
 
@@ -185,8 +212,22 @@ class _Product:
         blocks = self.blocks
         shape = blocks.panels, blocks.inner, blocks.tile.width
         at, turned = partial(self._at, 1), not self.factors[1].runs_outer
-        self.right = RightPack.make(self.context, at, self.dtype, shape, turned)
-        return self.right
+        along = self._along() if turned else None
+        self.right = made = RightPack.make(self.context, at, self.cell, shape, turned, along)
+        return made
+
+    def _along(self) -> Along | None:
+        """Vectors of words of the right operand, where these lie in memory."""
+        words = self.words
+        buffer = None if words is None else words.turned_in_place(self.anchor.inputs[1])
+        if words is None or buffer is None:
+            return None
+        found, source = words, buffer
+
+        def along(start: Expr, column: Expr, count: Extent) -> Expr:
+            return found.along(source, (*self.batch, column), start, count)
+
+        return along
 
     def _allocate_left(self) -> None:
         """Room for the copy of a chunk of rows; other chunks, on other threads, have their own."""
@@ -194,11 +235,27 @@ class _Product:
         if blocks.packs_left:
             assert blocks.stack is not None
             sizes = blocks.stack * blocks.tile.rows, blocks.inner
-            at, turned = partial(self._at, 0), left.runs_outer and not left.runs_inner
-            self.left = LeftPack.make(self.context, at, self.dtype, sizes, turned)
+            turned = left.runs_outer and not left.runs_inner
+            if self.words is not None and not turned:
+                self.left = NarrowPack.make(self.words, partial(self._element, 0), sizes)
+                return
+            self.left = LeftPack.make(self.context, partial(self._at, 0), self.cell, sizes, turned)
+
+    @property
+    def cell(self) -> DType:
+        """The type of what is multiplied at a time."""
+        return self.dtype if self.words is None else u32
 
     def _at(self, position: int, row: Expr, column: Expr) -> Expr:
-        """An element of an operand."""
+        """What stands in an operand: an element, or a word of them along the reduced axis."""
+        if self.words is None:
+            return self._element(position, row, column)
+        dot = self.words.dot
+        if position:
+            return self.words.joined(lambda k: self._element(1, k, column), dot.right, row)
+        return self.words.joined(lambda k: self._element(0, row, k), dot.left, column)
+
+    def _element(self, position: int, row: Expr, column: Expr) -> Expr:
         return self.context.at(self.anchor.inputs[position], (*self.batch, row, column))
 
     def _chunk(self, tiles: TileWriter, column_chunk: Expr, row_chunk: Expr, part: Pass) -> None:
@@ -249,17 +306,17 @@ class _Product:
 
     def _by_row(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
         context, lanes = self.context, self.blocks.tile.lanes
-        held = self.builder.alloc(self.dtype, (len(spot.widths) * lanes,), name="b")
+        held = self.builder.alloc(self.cell, (len(spot.widths) * lanes,), name="b")
         for offset in vectors(context, spot, lanes, self.is_masked):
             self.builder.store(held, (context.index(offset),), self._right(spot, offset, part, k))
         with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
             left = self._left(spot, r, part, k)
             for offset in vectors(context, spot, lanes, self.is_masked):
-                add(r, offset, left * Load(held, (context.index(offset),)))
+                add(r, offset, self._product(left, Load(held, (context.index(offset),))))
 
     def _by_column(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
         context, lanes = self.context, self.blocks.tile.lanes
-        held = self.builder.alloc(self.dtype, (spot.rows, lanes), name="a")
+        held = self.builder.alloc(self.cell, (spot.rows, lanes), name="a")
         with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
             left = self._left(spot, r, part, k)
             with context.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
@@ -267,14 +324,21 @@ class _Product:
         for offset in vectors(context, spot, lanes, self.is_masked):
             right = self._right(spot, offset, part, k)
             with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-                add(r, offset, Load(held, (r, context.index(offset % lanes))) * right)
+                add(r, offset, self._product(Load(held, (r, context.index(offset % lanes))), right))
+
+    def _product(self, left: Expr, right: Expr) -> Expr:
+        return left * right if self.words is None else self.words.dot.product(left, right)
 
     def _left(self, spot: Spot, r: Expr, part: Pass, k: Expr) -> Expr:
         if self.left is not None:
             return self.builder.let(self.left.read(spot, r, k), "a")
+        operand = self.anchor.inputs[0]
+        if self.words is not None and (buffer := self.words.in_place(operand)) is not None:
+            row = (*self.batch, spot.row_at(r))
+            return self.words.loaded(buffer, row, part.start + k)
         return self._at(0, spot.row_at(r), part.start + k)
 
     def _right(self, spot: Spot, offset: Expr, part: Pass, k: Expr) -> Expr:
         if self.right is not None:
-            return self.builder.let(self.right.read(spot, k, offset), "b")
+            return self.builder.let(self.right.read(spot, part, k, offset), "b")
         return self._at(1, part.start + k, spot.column + offset)

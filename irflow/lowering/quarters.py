@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from irflow import dims
 from irflow.dims import Size
 from irflow.ir.graph import Node
-from irflow.loops import Expr
+from irflow.loops import Buffer, Expr, Space
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.target import Target
@@ -85,22 +85,57 @@ def is_by_quarters(group: Group) -> bool:
     return bool(nodes) and is_alike and _Plan.of(shape) is not None
 
 
+def fill_bits(context: NestContext) -> None:
+    """Write the random bits of a kernel to memory, before other loops of it read them there.
+
+    So each block is scrambled once, where these loops do not come by its four words together.
+    Nothing happens where `is_by_quarters` does not hold.
+    """
+    group = context.group
+    if not is_by_quarters(group):
+        return
+    plan = _Plan.of(group.outputs[0].type.shape)
+    assert plan is not None
+    outputs = dict(zip(group.outputs, context.outputs, strict=True))
+    nodes = _random_nodes(group)
+    buffers = [outputs.get(node.output) or _room(context, node) for node in nodes]
+    with context.output_loops(plan.blocks) as index:
+        for node, buffer in zip(nodes, buffers, strict=True):
+            for place, word in _words(context, plan, node, index):
+                context.builder.store(buffer, tuple(map(context.index, place)), word)
+    for node, buffer in zip(nodes, buffers, strict=True):
+        context.buffers[node.output] = buffer
+
+
+def _room(context: NestContext, node: Node) -> Buffer:
+    type = node.output.type
+    return context.builder.alloc(type.dtype, type.shape, Space.GLOBAL, "bits")
+
+
+def _words(
+    context: NestContext, plan: _Plan, node: Node, index: Index
+) -> list[tuple[tuple[Expr, ...], Expr]]:
+    """The words of the block at an index, with where they go."""
+    assert isinstance(node.op, RandomBits)
+    number: Expr = ZERO
+    for i, size in zip(index, plan.blocks, strict=True):
+        number = number * index_of(size) + i
+    key, counter = (context.load(value) for value in node.inputs)
+    words = node.op.words(context, number, (), (key, counter))
+    places = [plan.place(index, word) for word in range(WORDS)]
+    return list(zip(places, words, strict=True))
+
+
 def quarter_nest(group: Group, target: Target) -> Built:
     """The nest of a group of which `is_by_quarters` holds."""
     plan = _Plan.of(group.outputs[0].type.shape)
     assert plan is not None
     context = NestContext(group, target)
     with context.output_loops(plan.blocks) as index:
-        number: Expr = ZERO
-        for i, size in zip(index, plan.blocks, strict=True):
-            number = number * index_of(size) + i
-        places = [plan.place(index, word) for word in range(WORDS)]
         for node in _random_nodes(group):
-            assert isinstance(node.op, RandomBits)
-            key, counter = (context.load(value) for value in node.inputs)
-            words = node.op.words(context, number, (), (key, counter))
-            for place, word in zip(places, words, strict=True):
+            for place, word in _words(context, plan, node, index):
                 context.define(node.output, place, word)
+        places = [plan.place(index, word) for word in range(WORDS)]
         for place in places:
             context.store_outputs(place)
     return context.finish()

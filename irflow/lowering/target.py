@@ -18,6 +18,8 @@ class Target:
         l1_bytes, l2_bytes: data caches of one core.
         l3_bytes: the largest cache, which cores share.
         threads: how many cores the process may use; sums do not depend on it.
+        dots: names of the narrow types of which vectors take short sums of products
+            (`irflow.loops.intrinsics.DOTS`).
     """
 
     name: str = "generic"
@@ -27,6 +29,7 @@ class Target:
     l2_bytes: int = 512 << 10
     l3_bytes: int = 32 << 20
     threads: int = 1
+    dots: tuple[str, ...] = ()
 
     def lanes(self, dtype: DType) -> int:
         """How many elements of `dtype` a vector register holds."""

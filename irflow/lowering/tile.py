@@ -19,14 +19,15 @@ from typing import Protocol
 
 from irflow import dtypes
 from irflow.ir.graph import Node
-from irflow.loops import Apply, Buffer, Const, Expr, Load, LoopKind, Space, integer
-from irflow.loops.intrinsics import multiply_add
+from irflow.loops import Apply, Buffer, Const, Expr, Intrinsic, Load, LoopKind, Space, integer
+from irflow.loops.intrinsics import DOTS, multiply_add
 from irflow.lowering import schedule
 from irflow.lowering.nest import NestContext
 from irflow.lowering.schedule import Tile
 from irflow.lowering.values import ZERO, Extent, Reduction, divided, index_of, minimum
 
 TRUE = Const(True, dtypes.bool_)
+DOT_ROWS = frozenset(dot.row for dot in DOTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,8 @@ def accumulated(reduction: Reduction, sofar: Expr, value: Expr) -> Expr:
             row.name == "multiply" and reduction.row.name == "add" and value.dtype.is_float
         ):
             return multiply_add(a, b, sofar)
+        case Intrinsic(row, (_, a, b)) if reduction.row.name == "add" and row in DOT_ROWS:
+            return replace(value, args=(sofar, a, b))
         case _:
             return Apply(reduction.row, (sofar, value))
 

@@ -106,6 +106,11 @@ def minimum(a: Expr, b: Expr) -> Expr:
     return Apply(find("minimum"), (a, b))
 
 
+def maximum(a: Expr, b: Expr) -> Expr:
+    """The larger one of two indices."""
+    return Apply(find("maximum"), (a, b))
+
+
 def equal(a: Expr, b: Expr) -> Expr:
     """Whether two indices agree."""
     return Apply(find("equal"), (a, b))

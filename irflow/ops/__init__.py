@@ -4,6 +4,7 @@ Each module holds op classes and, behind them, their constructors: functions of 
 emit the op, or nothing in trivial cases. `functions`, `pooling` and `distributions` are composites.
 """
 
+from irflow.ops.attention import Attention, AttentionGradient, attention
 from irflow.ops.barrier import OptimizationBarrier, optimization_barrier
 from irflow.ops.broadcast import (
     Broadcast,
@@ -77,6 +78,7 @@ from irflow.ops.functions import (
     zeros_like,
 )
 from irflow.ops.indexing import Gather, Scatter, gather, scatter
+from irflow.ops.integer_matmul import IntegerMatmul, integer_matmul
 from irflow.ops.linalg import (
     LU,
     Cholesky,
@@ -93,6 +95,7 @@ from irflow.ops.linalg import (
 from irflow.ops.matmul import Matmul, matmul, matrix_transpose
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.pooling import avg_pool, max_pool
+from irflow.ops.pools import Pool, PoolAdjoint, PoolHits, PoolHitsAdjoint
 from irflow.ops.pseudo_inverse import PseudoInverse, pseudo_inverse
 from irflow.ops.random_bits import RandomBits, random_bits
 from irflow.ops.regions import Call, CustomVjp, Fusion, StopGradient, call, stop_gradient
@@ -118,6 +121,8 @@ from irflow.ops.windows import OverlapAdd, Windows, overlap_add, windows
 
 __all__ = [
     "ArgReduce",
+    "Attention",
+    "AttentionGradient",
     "Broadcast",
     "Call",
     "Checkpoint",
@@ -143,10 +148,15 @@ __all__ = [
     "Iota",
     "LU",
     "LinearRecurrence",
+    "IntegerMatmul",
     "Matmul",
     "OptimizationBarrier",
     "OverlapAdd",
     "Pad",
+    "Pool",
+    "PoolAdjoint",
+    "PoolHits",
+    "PoolHitsAdjoint",
     "PseudoInverse",
     "QR",
     "RandomBits",
@@ -171,6 +181,7 @@ __all__ = [
     "argmax",
     "argmin",
     "argsort",
+    "attention",
     "avg_pool",
     "bernoulli",
     "broadcast",
@@ -201,6 +212,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "lu",
+    "integer_matmul",
     "matmul",
     "matrix_transpose",
     "max_pool",

@@ -14,6 +14,7 @@ from irflow.ir.attributes import DenseArray
 from irflow.ir.builder import Builder
 from irflow.ir.evaluate import evaluate
 from irflow.ir.graph import Graph
+from irflow.ir.types import TensorType
 from irflow.loops import Alloc, For, Kernel, LoopKind, walk
 from irflow.loops.print import print_kernel
 from irflow.loops.walk import statements as every
@@ -164,16 +165,62 @@ def test_reshaped_inputs_cost_no_divisions() -> None:
     np.testing.assert_allclose(result, x.reshape(4, 6) @ w, rtol=1e-5, atol=1e-5)
 
 
-def test_constants_are_read_in_place() -> None:
-    """Nothing is computed where an operand's content is known, so nothing is copied."""
-    content = DenseArray(normal(200, 32))
+def with_constant(form: Callable[..., Any], x: TensorType, w: np.ndarray) -> Graph:
+    """A fused region whose second operand is a constant."""
     graph = Graph("test")
-    x = graph.add_input(f32(64, 200), "x")
-    w = Builder(graph).emit(ops.Constant(content), [])[0]
-    region = build(lambda x, w: ops.matmul(x, w) + 1.0, x.type, w.type)
-    graph.set_outputs(Builder(graph).emit(Fusion("loop"), [x, w], [region]))
-    assert not [name for name in allocated(the_kernel(graph, WIDE)) if "right" in name]
-    assert content.array.ctypes.data % 64 == 0
+    first = graph.add_input(x, "x")
+    second = Builder(graph).emit(ops.Constant(DenseArray(w)), [])[0]
+    region = build(form, first.type, second.type)
+    graph.set_outputs(Builder(graph).emit(Fusion("loop"), [first, second], [region]))
+    return graph
+
+
+def in_batch(x: Handle, y: Handle) -> Handle:
+    result: Handle = ops.matmul(x, ops.broadcast(y, (x.shape[0], *y.shape), (1, 2)))
+    return result
+
+
+CONSTANTS: list[tuple[str, Callable[..., Any], tuple[int, ...], tuple[int, ...]]] = [
+    ("plain", plain, (9, 21), (21, 14)),
+    ("passes", plain, (26, 50), (50, 11)),
+    ("one row", plain, (1, 70), (70, 40)),
+    ("transposed", lambda x, y: plain(x, transposed(y)) + 1.0, (9, 21), (14, 21)),
+    ("repeated", in_batch, (2, 3, 8), (8, 37)),
+    ("of a batch", plain, (2, 3, 8), (2, 8, 37)),
+    ("reshaped", lambda x, y: plain(x, ops.reshape(y, (6, 35))), (4, 6), (2, 3, 35)),
+]
+
+
+@pytest.mark.parametrize(
+    ("form", "left", "right"), [row[1:] for row in CONSTANTS], ids=[row[0] for row in CONSTANTS]
+)
+@pytest.mark.parametrize("target", [TINY, WIDE], ids=lambda target: target.name)
+def test_constants_are_packed_when_code_is_made(
+    form: Callable[..., Any], left: tuple[int, ...], right: tuple[int, ...], target: Target
+) -> None:
+    """Nothing is copied at a call, the sums have the same bits, and one copy is kept."""
+    x, w = normal(*left), normal(*right, seed=1)
+    graph = with_constant(form, f32(*left), w)
+    program = lowered(graph, target)
+    assert not [name for name in allocated(the_kernel(graph, target)) if "right" in name]
+    assert len(program.numbers("constant")) == 1
+    (expected,) = run(fused(form, f32(*left), f32(*right)), [x, w], target)
+    np.testing.assert_array_equal(run(graph, [x], target)[0], expected)
+    again = lowered(graph, target)
+    pairs = zip(program.numbers("constant"), again.numbers("constant"), strict=True)
+    for first, second in pairs:
+        assert program.buffers[first].content is again.buffers[second].content, "shared"
+
+
+def test_constants_of_one_panel_are_read_in_place() -> None:
+    content = normal(200, 32)
+    graph = with_constant(lambda x, w: ops.matmul(x, w) + 1.0, f32(64, 200), content)
+    program = lowered(graph, WIDE)
+    (number,) = program.numbers("constant")
+    found = program.buffers[number].content
+    assert found is not None
+    assert found.array.shape == (200, 32)
+    assert found.array.ctypes.data % 64 == 0
 
 
 def tiles(kernel: Kernel) -> int:

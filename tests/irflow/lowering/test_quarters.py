@@ -47,3 +47,29 @@ def test_a_block_is_scrambled_once_for_four_elements(shape: tuple[dims.Size, ...
     names = [e.row.name for e in expressions(kernel.body) if isinstance(e, Apply)]
     assert names.count("multiply_high") <= 2 * 2 * ROUNDS
     assert sum(isinstance(stmt, Store) for stmt in statements(kernel.body)) == 2 * WORDS
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["stored", "dropped"])
+@pytest.mark.parametrize(("rows", "columns"), [(8, 16), (N, 64), (6, 7)], ids=str)
+def test_behind_a_product_a_block_is_scrambled_once_too(
+    rows: dims.Size, columns: int, keeps: bool
+) -> None:
+    """The bits are in memory before the tiles are; where they fall into no quarters, as before."""
+
+    def layer(key: Handle, x: Handle, w: Handle) -> list[Handle]:
+        product = ops.matmul(x, w)
+        bits = random_bits(key, product.shape)
+        return [product * ops.convert(bits >> 9, f32().dtype), *([bits] if keeps else [])]
+
+    program = lowered(fused(layer, KEY, f32(rows, 5), f32(5, columns)), WIDE)
+    (kernel,) = program.kernels()
+    names = [e.row.name for e in expressions(kernel.body) if isinstance(e, Apply)]
+    if columns != 7:
+        assert names.count("multiply_high") <= 2 * ROUNDS
+    for n in (1, 3) if rows is N else (int(rows),):
+        generator = np.random.default_rng(n)
+        x, w = (generator.normal(size=s).astype(np.float32) for s in ((n, 5), (5, columns)))
+        given = [np.array([n, 7], np.uint32), x, w]
+        wanted = evaluate(program.graph, given)
+        for found, expected in zip(interpreted(program, given), wanted, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2**23 * 1e-6)

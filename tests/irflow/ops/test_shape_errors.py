@@ -22,6 +22,7 @@ from irflow.ops import (
     Eigh,
     Fourier,
     Gather,
+    IntegerMatmul,
     Pad,
     PseudoInverse,
     Reverse,
@@ -395,6 +396,17 @@ CASES = [
         dynamic_slice: starts does not have one entry an axis
           operand  f32[4, 3]  rank 2
           starts   i64[3]
+        """,
+    ),
+    (
+        "integer-matmul-dtypes",
+        IntegerMatmul(),
+        [f32(4, 3), TensorType(dtypes.i8, (3, 2))],
+        DTypeError,
+        """
+        integer_matmul: operands of other dtypes
+          left   f32[4, 3]  u8 is wanted
+          right  i8[3, 2]   i8 is wanted
         """,
     ),
     (
