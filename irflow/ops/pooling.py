@@ -7,12 +7,13 @@ from typing import Any
 
 from irflow import dtypes
 from irflow.dims import Size
-from irflow.ops.broadcast import broadcast, reduce, reduce_sum
+from irflow.ops.broadcast import broadcast, reduce
 from irflow.ops.elementwise import convert
 from irflow.ops.operand import GraphOperand
+from irflow.ops.pools import Pool
 from irflow.ops.shape import pad
 from irflow.ops.windows import windows
-from irflow.scalars import find
+from irflow.scalars import Scalar, find
 
 Padding = Sequence[tuple[Size, Size]]
 
@@ -35,10 +36,7 @@ def max_pool(
 
     The gradient is shared evenly among ties.
     """
-    row = find("maximum")
-    assert row.identity is not None
-    seen = _windows(x, window, strides, padding, dilations, row.identity(x.dtype))
-    return reduce(row, seen, _window_axes(window))
+    return _pool(x, find("maximum"), window, strides, padding, dilations)
 
 
 def avg_pool(
@@ -61,7 +59,7 @@ def avg_pool(
             instead of by the number of elements of `x` that it covers.
     """
     wide = convert(x, dtypes.compute_dtype(dtypes.to_inexact(x.dtype)))
-    total = reduce_sum(_windows(wide, window, strides, padding, dilations, 0), _window_axes(window))
+    total = _pool(wide, find("add"), window, strides, padding, dilations)
     if count_padding or padding is None:
         count = 1
         for size in window:
@@ -69,26 +67,28 @@ def avg_pool(
         mean = total / count
     else:
         ones = wide.full(1, (1, *x.shape[1:-1], 1))
-        seen = _windows(ones, window, strides, padding, dilations, 0)
-        covered = reduce_sum(seen, _window_axes(window))
+        covered = _pool(ones, find("add"), window, strides, padding, dilations)
         mean = total / broadcast(covered, total.shape, range(total.ndim))
     return convert(mean, dtypes.to_inexact(x.dtype))
 
 
-def _windows(
+def _pool(
     x: GraphOperand,
+    row: Scalar,
     window: Sequence[int],
     strides: Sequence[int] | None,
     padding: Padding | None,
     dilations: Sequence[int] | None,
-    fill: Any,
 ) -> Any:
-    around = padding if padding is not None else [(0, 0)] * len(window)
+    """Each window reduced by a row."""
+    steps = tuple(window if strides is None else strides)
+    gaps = (1,) * len(window) if dilations is None else tuple(dilations)
+    around = tuple((low, high) for low, high in padding or [(0, 0)] * len(window))
+    known = [(low, high) for low, high in around if isinstance(low, int) and isinstance(high, int)]
+    if len(known) == len(around):
+        return x.emit(Pool(row, tuple(window), steps, tuple(known), gaps), [x])[0]
+    assert row.identity is not None
     low, high = ([0, *(pair[side] for pair in around), 0] for side in (0, 1))
-    steps = strides if strides is not None else window
-    return windows(pad(x, low, high, fill=fill), window, steps, dilations)
-
-
-def _window_axes(window: Sequence[int]) -> range:
+    padded = pad(x, low, high, fill=row.identity(x.dtype))
     rank = len(window)
-    return range(rank + 1, 2 * rank + 1)
+    return reduce(row, windows(padded, window, steps, gaps), range(rank + 1, 2 * rank + 1))
