@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
-from irflow import dtypes, ops
+from irflow import dims, dtypes, ops
 from irflow.dims import Size
 from irflow.errors import ShapeError, UsageError
 from irflow.frontend.boundary import public
@@ -13,6 +13,9 @@ from irflow.frontend.promotion import promote_all
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, inexact
 from irflow.nn.activations import row
 from irflow.nn.dropout import dropout
+
+_FEW_QUERIES = 2
+"""So many have few scores, and products of rows go faster than blocks of queries."""
 
 
 @public
@@ -29,6 +32,9 @@ def dot_product_attention(
     dropout_key: TensorLike | None = None,
 ) -> Tensor:
     """`softmax(query keyᵀ * scale) value` for every head.
+
+    Without dropout, compiled code keeps no array of `t` by `s` in memory, neither here nor in the
+    gradient, unless that by a mask or bias of numbers is wanted.
 
     Args:
         query: `[n, t, heads, d]`, or without the batch axis.
@@ -54,15 +60,68 @@ def dot_product_attention(
     if q.ndim == 3:
         q, k, v = (ops.expand_dims(x, 0) for x in (q, k, v))
     _check(q, k, v)
-    weights = _weights(q, k, mask, bias, is_causal, scale)
-    if dropout_rate:
-        weights = dropout(weights, dropout_rate, _required(dropout_key))
-    rows = _grouped(weights.astype(v.dtype), k.shape[2])
-    found = ops.matmul(rows, _heads_first(v))
-    result = ops.transpose(found.reshape(*weights.shape[:3], v.shape[-1]), (0, 2, 1, 3))
+    terms = None if dropout_rate else _terms(q, k, v, bias, mask)
+    if terms is not None:
+        result = _attended(q, k, v, terms, scale, is_causal)
+    else:
+        weights = _weights(q, k, mask, bias, is_causal, scale)
+        if dropout_rate:
+            weights = dropout(weights, dropout_rate, _required(dropout_key))
+        rows = _grouped(weights.astype(v.dtype), k.shape[2])
+        found = ops.matmul(rows, _heads_first(v))
+        result = ops.transpose(found.reshape(*weights.shape[:3], v.shape[-1]), (0, 2, 1, 3))
     return cast(
         Tensor, result if as_tensor(query).ndim == 4 else ops.reshape(result, result.shape[1:])
     )
+
+
+def _attended(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    terms: list[Tensor],
+    scale: TensorLike | None,
+    is_causal: bool,
+) -> Tensor:
+    """Attention as one op, which backends compute without its scores in memory."""
+    factor = _default_scale(q.shape[-1]) if scale is None else scale
+    if not isinstance(factor, (int, float)):
+        q, factor = q * factor, 1.0
+    return cast(Tensor, ops.attention(q, k, v, terms, scale=factor, is_causal=is_causal))
+
+
+def _terms(
+    q: Tensor, k: Tensor, v: Tensor, bias: TensorLike | None, mask: TensorLike | None
+) -> list[Tensor] | None:
+    """What joins the scores, as the op takes it; None where the op does not serve."""
+    if isinstance(q.shape[1], int) and q.shape[1] <= _FEW_QUERIES:
+        return None
+    known = (*q.shape[2:], *k.shape[2:], v.shape[-1])
+    has_keys = (dims.bounds(k.shape[1])[0] or 0) >= 1
+    if not has_keys or not all(isinstance(size, int) for size in known):
+        return None
+    given = [as_tensor(term) for term in (bias, mask) if term is not None]
+    if [term.dtype is dtypes.bool_ for term in given] == [True, False]:
+        return None  # The op adds numbers before it chooses.
+    shape = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
+    found = [_fitted(term, q) for term in given]
+    return found if all(_broadcasts(term.shape, shape) for term in found) else None
+
+
+def _fitted(term: Tensor, q: Tensor) -> Tensor:
+    """A term with four axes: those of a rank of three are batch, queries and keys."""
+    if term.ndim == 3:
+        term = cast(Tensor, ops.expand_dims(term, 1))
+    if term.ndim < 4:
+        term = term.reshape(*(1,) * (4 - term.ndim), *term.shape)
+    is_choice = term.dtype is dtypes.bool_
+    return term if is_choice else term.astype(dtypes.compute_dtype(q.dtype))
+
+
+def _broadcasts(shape: tuple[Size, ...], wanted: tuple[Size, ...]) -> bool:
+    """Whether each size is known to be 1 or that wanted."""
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(a == 1 or a == b for a, b in pairs)
 
 
 @public

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from irflow.errors import DTypeError
 from irflow.ir.graph import Graph, Node, Value
+from irflow.ops.attention import Attention, AttentionGradient
 from irflow.ops.elementwise import Elementwise
 from irflow.ops.operand import Handle
 from irflow.transform import NoMatch, Pass, PassContext, Rewriter, Rule, RuleBuilder
@@ -14,10 +15,11 @@ from irflow.transform import NoMatch, Pass, PassContext, Rewriter, Rule, RuleBui
 
 @dataclass(frozen=True)
 class Decompose(Pass):
-    """Replace elementwise functions that the backend lacks by their expansion into simpler ones.
+    """Replace functions and attention that the backend lacks by their expansion into simpler ones.
 
-    Before: `elementwise<tanh>` for a backend without tanh.
+    Before: `elementwise<tanh>` for a backend without tanh; `attention` for one without that.
     After: arithmetic and `exp`; repeated until the backend has every row, or it has no expansion.
+        Products, with all scores in memory between them.
     Keeps: the results within the accuracy of the expansions.
     Needs: `context.lacks`, or option `rows`; run `cse` afterwards.
 
@@ -47,4 +49,15 @@ class Decompose(Pass):
             assert isinstance(result, Handle)
             return result.value
 
-        return Rewriter([Rule("expand_row", expand_row, (Elementwise,))], context).run(graph)
+        def expand_attention(node: Node, build: RuleBuilder) -> tuple[Value, ...] | None:
+            assert isinstance(node.op, (Attention, AttentionGradient))
+            if not context.lacks(node):
+                return None
+            parts = node.op.parts([build.handle(value) for value in node.inputs])
+            return tuple(part.value for part in parts)
+
+        rules = [
+            Rule("expand_row", expand_row, (Elementwise,)),
+            Rule("expand_attention", expand_attention, (Attention, AttentionGradient)),
+        ]
+        return Rewriter(rules, context).run(graph)

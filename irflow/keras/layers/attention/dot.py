@@ -90,22 +90,47 @@ class Attention(BuiltinLayer):
         query, value = inputs[:2]
         key = inputs[2] if len(inputs) == 3 else value
         of_query, of_value = self._masks(mask)
-        scores = self.scores(query, key)
         seen = None if of_value is None else of_value.astype("bool")[:, None]
         if use_causal_mask:
-            rows, columns = (inp.arange(size) for size in scores.shape[1:])
+            rows, columns = (inp.arange(x.shape[1]) for x in (query, key))
             causal = rows[:, None] >= columns[None, :]
             seen = causal if seen is None else seen & causal
-        if seen is not None:
-            far = 65504.0 if self.compute_dtype == "float16" else 1e9
-            scores = row("where", seen, scores, scores - far)
-        weights = nn.softmax(scores)
-        if training and self.dropout:
-            weights = nn.dropout(weights, self.dropout, self.seed_generator.next())
-        result = inp.matmul(weights, value)
+        drops = training and self.dropout
+        if return_attention_scores or drops or not self.has_products:
+            weights = self.weights_of(query, key, seen)
+            if drops:
+                weights = nn.dropout(weights, self.dropout, self.seed_generator.next())
+            result = inp.matmul(weights, value)
+        else:
+            weights, result = None, self.attended(query, key, value, seen)
         if of_query is not None:
             result = row("where", of_query.astype("bool")[:, :, None], result, 0.0)
         return (result, weights) if return_attention_scores else result
+
+    @property
+    def has_products(self) -> bool:
+        """Whether scores are products of queries and keys."""
+        return self.score_mode == "dot"
+
+    @property
+    def far(self) -> float:
+        """By how much the scores of hidden keys are lowered."""
+        return 65504.0 if self.compute_dtype == "float16" else 1e9
+
+    def weights_of(self, query: Tensor, key: Tensor, seen: Tensor | None) -> Tensor:
+        """The softmax of the scores: `[n, t, s]`."""
+        scores = self.scores(query, key)
+        if seen is not None:
+            scores = row("where", seen, scores, scores - self.far)
+        return nn.softmax(scores)
+
+    def attended(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
+        """Means of the values without their weights in memory."""
+        bias = None if seen is None else row("where", seen, inp.zeros((), "float32"), -self.far)
+        factor = 1.0 if self.scale is None else self.scale
+        alone = (x[:, :, None] for x in (query, key, value))
+        found = nn.dot_product_attention(*alone, bias=bias, scale=factor)
+        return found[:, :, 0]
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the queries, for the result but not for the weights."""
@@ -151,6 +176,10 @@ class AdditiveAttention(Attention):
         if self.use_scale:
             size = self.known_size(input_shape[0], -1)
             self.scale = self.add_weight((size,), "glorot_uniform", name="scale")
+
+    @property
+    def has_products(self) -> bool:
+        return False
 
     def scores(self, query: Tensor, key: Tensor) -> Tensor:
         bent = row("tanh", query[:, :, None] + key[:, None])

@@ -106,7 +106,11 @@ class GroupQueryAttention(HeadsAttention):
         use_causal_mask: bool = False,
     ) -> Any:
         masks = query_mask, value_mask, key_mask
-        mask = self.joint_mask(query, value, masks, attention_mask, use_causal_mask)
+        # Where there is a key for each query, the op knows which ones a query may see.
+        by_op = use_causal_mask and not return_attention_scores
+        by_op = by_op and query.shape[1] == value.shape[1]
+        is_masked = use_causal_mask and not by_op
+        mask = self.joint_mask(query, value, masks, attention_mask, is_masked)
         q = self._query_dense(query)
         k = self._key_dense(value if key is None else key)
         v = self._value_dense(value)
@@ -117,7 +121,7 @@ class GroupQueryAttention(HeadsAttention):
             many = inp.repeat(v, self.num_query_heads // self.num_key_value_heads, axis=2)
             found = inp.einsum("bhts,bshd->bthd", self.dropped(scores, training), many)
         else:
-            found = self.attended(q, k, v, mask, scale, training)
+            found = self.attended(q, k, v, mask, scale, training, by_op)
         if self.use_gate:
             found = found * self._gate_dense(query)
         result = self._output_dense(found)

@@ -157,12 +157,15 @@ class HeadsAttention(BuiltinLayer):
         mask: Tensor | None,
         scale: float,
         training: bool | None,
+        is_causal: bool = False,
     ) -> Tensor:
         """Attention of `[n, t, heads, d]` to `[n, s, heads, d]`."""
         drop: dict[str, Any] = {}
         if training and self.dropout:
             drop = {"dropout_rate": self.dropout, "dropout_key": self.seed_generator.next()}
-        return nn.dot_product_attention(query, key, value, mask=mask, scale=scale, **drop)
+        return nn.dot_product_attention(
+            query, key, value, mask=mask, scale=scale, is_causal=is_causal, **drop
+        )
 
     def dropped(self, scores: Tensor, training: bool | None) -> Tensor:
         """Scores of which some are dropped in training."""

@@ -171,14 +171,18 @@ class MultiHeadAttention(HeadsAttention):
         use_causal_mask: bool = False,
     ) -> Any:
         masks = query_mask, value_mask, key_mask
-        mask = self.joint_mask(query, value, masks, attention_mask, use_causal_mask)
+        # Where there is a key for each query, the op knows which ones a query may see.
+        by_op = use_causal_mask and not return_attention_scores and query.ndim == 3
+        by_op = by_op and query.shape[1] == value.shape[1]
+        is_masked = use_causal_mask and not by_op
+        mask = self.joint_mask(query, value, masks, attention_mask, is_masked)
         q = self._query_dense(query)
         k = self._key_dense(value if key is None else key)
         v = self._value_dense(value)
         scale = 1 / math.sqrt(self.key_dim)
         scores = None
         if q.ndim == 4 and not return_attention_scores:
-            found = self.attended(q, k, v, mask, scale, training)
+            found = self.attended(q, k, v, mask, scale, training, by_op)
         else:
             found, scores = self._with_scores(q * scale, k, v, mask, training)
         if self.use_gate:

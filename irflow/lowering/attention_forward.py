@@ -1,0 +1,181 @@
+"""Attention, block by block.
+
+for each batch, head and block of queries           parallel
+  the queries, transposed
+  for each block of keys that may be seen
+    scores = keys @ queries                         tiles; with their maximum
+    powers = exp(scores - top)                      with their sum; what is there is rescaled
+    result += powers @ values                       tiles
+  result / total
+
+Sources: Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al.,
+"FlashAttention" (2022). All sums run in the order of the keys, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from irflow.ir.graph import Node
+from irflow.loops import Apply, Buffer, Expr, Select
+from irflow.lowering.attention_blocks import Keys, Place, larger
+from irflow.lowering.attention_plan import Plan
+from irflow.lowering.attention_scores import Scores
+from irflow.lowering.nest import NestContext
+from irflow.lowering.values import ZERO, index_of, literal
+from irflow.scalars import find
+
+
+class ForwardWriter(Scores):
+    """Writes one kernel."""
+
+    def __init__(self, context: NestContext, plan: Plan, anchor: Node) -> None:
+        self.q, self.k, self.v, *terms = anchor.inputs
+        super().__init__(context, plan, terms)
+        self.grid = plan.grid(plan.width, plan.queries)
+
+    def write(self) -> None:
+        """All blocks of queries."""
+        plan = self.plan
+        with self.shared(*plan.batch, plan.heads, plan.query_blocks) as (*batch, head, block):
+            group = self.context.index(head // plan.shared)
+            self.block(self.place(batch, head, group, block))
+
+    def block(self, place: Place) -> None:
+        """One block of queries."""
+        plan = self.plan
+        queries = self.turned(plan.features, self.elements(self.q, place, plan.scale))
+        self.scores = self.alloc("scores", plan.block, plan.queries)
+        self.top = self.numbers("top", float("-inf"))
+        self.used, self.factor = self.numbers("used"), self.numbers("factor")
+        self.total = self.numbers("total", 0.0)
+        self.unseen: Buffer | None = None
+        if plan.skips and not plan.is_bounded:
+            self.unseen = self.alloc("waiting", 1)
+            self.store(self.unseen, (ZERO,), literal(1, plan.dtype))
+        self.result: Buffer | None = None if plan.is_single else self.cleared("result", self.grid)
+        for keys in self.blocks(place):
+            self.score(place, keys, queries)
+            self.exponentiate(keys)
+            self.add_values(place, keys)
+        if self.result is not None:
+            self.finish(place, self.result)
+        self.store_statistics(place)
+
+    def blocks(self, place: Place) -> Iterator[Keys]:
+        """Blocks of keys that may be seen; then others, for queries that have seen none."""
+        plan = self.plan
+        if not plan.skips or plan.is_bounded:
+            yield from self.each_block(self.end(place) if plan.skips else None)
+            return
+        end, whole = self.end(place), index_of(plan.keys)
+        seen = index_of(self.blocks_of(end))
+        late = index_of(self.blocks_of(whole - end))
+        with self.context.one_loop(seen + late, name="j") as number:
+            is_late = self.builder.let(number >= seen, "late")
+            behind = end + (number - seen) * plan.block
+            first = Select(is_late, behind, number * plan.block)
+            keys = self.keys(first, Select(is_late, whole, end))
+            assert self.unseen is not None
+            has_unseen = Apply(find("greater"), (self.loaded(self.unseen, ZERO), self.zero))
+            is_needed = find("logical_or")(find("logical_not")(is_late), has_unseen)
+            with self.builder.if_(is_needed):
+                yield keys
+
+    # -------------------------------------------------------------------------------------- scores
+
+    def score(self, place: Place, keys: Keys, queries: Buffer) -> None:
+        """Scores of a block, and the largest one of each query so far."""
+        plan, terms = self.plan, self.joined_terms(place, keys)
+        rows = self.rows_of(self.k, keys, place)
+        best = self.builder.alloc(plan.dtype, (plan.queries,), name="best")
+        for offset in self.each_lane():
+            self.store(best, (offset,), literal(float("-inf"), plan.dtype))
+        for cells, first in self.each_score_tile(keys, rows, queries, plan.features):
+            for r, key, offset, is_there in self.each_score(keys, first):
+                found = self.loaded(cells, r, offset)
+                found = self.joined(found, terms, place, keys, (key, offset))
+                if is_there is not None:
+                    found = Select(is_there, found, literal(float("-inf"), plan.dtype))
+                found = self.builder.let(found, "score")
+                self.store(self.scores, (key, offset), found)
+                self.store(best, (offset,), larger(found, self.loaded(best, offset)))
+        self.move_top(best)
+
+    def move_top(self, best: Buffer) -> None:
+        """Take in the largest scores of a block; by what older sums are to be multiplied."""
+        exp, isfinite = find("exp"), find("isfinite")
+        for offset in self.each_lane():
+            before = self.builder.let(self.loaded(self.top, offset), "before")
+            top = self.builder.let(larger(before, self.loaded(best, offset)), "top")
+            used = self.builder.let(Select(isfinite(top), top, self.zero), "used")
+            self.store(self.top, (offset,), top)
+            self.store(self.used, (offset,), used)
+            self.store(self.factor, (offset,), exp(before - used))
+        if self.unseen is not None:
+            self.store(self.unseen, (ZERO,), self.has_unseen(self.top))
+
+    def exponentiate(self, keys: Keys) -> None:
+        """Powers in the place of the scores of a block, and their sums."""
+        sums = self.builder.alloc(self.plan.dtype, (self.plan.queries,), name="sum")
+        for offset in self.each_lane():
+            self.store(sums, (offset,), self.zero)
+        with self.context.one_loop(keys.count, name="k") as key:
+            for offset in self.each_lane():
+                below = self.loaded(self.scores, key, offset) - self.loaded(self.used, offset)
+                power = self.builder.let(find("exp")(below), "power")
+                self.store(self.scores, (key, offset), power)
+                self.store(sums, (offset,), self.loaded(sums, offset) + power)
+        for offset in self.each_lane():
+            before = self.loaded(self.total, offset) * self.loaded(self.factor, offset)
+            self.store(self.total, (offset,), before + self.loaded(sums, offset))
+
+    # -------------------------------------------------------------------------------------- values
+
+    def add_values(self, place: Place, keys: Keys) -> None:
+        """Values of a block, weighted; stored, where there is no other block."""
+        values = self.rows_of(self.v, keys, place)
+        result, inverse = self.result, self.numbers("inverse")
+        if result is None:
+            self.invert(inverse)
+
+        def start(row: Expr, column: Expr) -> Expr:
+            if result is None:
+                return self.zero
+            factor = self.builder.let(self.loaded(self.factor, row), "factor")
+            return Apply(find("multiply"), (self.loaded(result, row, column), factor))
+
+        def finish(row: Expr, column: Expr, value: Expr) -> None:
+            if result is not None:
+                self.store(result, (row, column), value)
+                return
+            by = self.builder.let(self.loaded(inverse, row), "by")
+            self.store_row(0, place, row, column, value * by)
+
+        def weight(row: Expr, key: Expr) -> Expr:
+            return self.loaded(self.scores, key, row)
+
+        extents = place.count, keys.count
+        self.multiply(self.grid, extents, (weight, values), start, finish)
+
+    def invert(self, buffer: Buffer) -> None:
+        """1 through the sum of each query."""
+        for offset in self.each_lane():
+            self.store(buffer, (offset,), 1 / self.loaded(self.total, offset))
+
+    def finish(self, place: Place, result: Buffer) -> None:
+        """Divide all that was added up by the sums."""
+        inverse = self.numbers("inverse")
+        self.invert(inverse)
+        for row, column in self.context.vector_loops((place.count, self.plan.width), "q"):
+            by = self.builder.let(self.loaded(inverse, row), "by")
+            self.store_row(0, place, row, column, self.loaded(result, row, column) * by)
+
+    def store_statistics(self, place: Place) -> None:
+        """The largest score and the sum of each query, where they are wanted."""
+        for buffer, numbers in zip(self.context.outputs[1:], (self.used, self.total), strict=False):
+            for offset in self.each_lane():
+                index = (*place.batch, place.head, place.start + offset)
+                where = tuple(map(self.context.index, index))
+                value = self.loaded(numbers, offset)
+                self.builder.store(buffer, where, value, self.valid(place, offset))
