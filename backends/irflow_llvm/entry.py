@@ -10,27 +10,31 @@ steps is one native call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from irflow import dtypes
 from irflow.dims import Size
+from irflow.ir.types import TensorType
 from irflow.lowering.program import (
     CopyStep,
     HostStep,
     KernelStep,
     LoopStep,
     Program,
+    RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
     every_step,
     own_buffers,
 )
+from irflow.lowering.row_blocks import SYMBOL
 from irflow_llvm.code import Value
 from irflow_llvm.expressions import ExpressionWriter
 from irflow_llvm.module import Module
+from irflow_llvm.pool import PARALLEL
 
 COPY = "llvm.memcpy.p0.p0.i64"
 
@@ -62,21 +66,31 @@ def segments(program: Program) -> list[Part]:
     return parts
 
 
-def entry_text(parts: Iterable[Part], program: Program) -> str:
-    """LLVM IR of the entry functions."""
+def entry_text(parts: Iterable[Part], program: Program, cuts: bool = False) -> str:
+    """LLVM IR of the entry functions.
+
+    Args:
+        parts: of the program.
+        program: whose buffers the steps name.
+        cuts: whether the worker pool runs blocks of rows.
+    """
     module = Module()
     for part in parts:
         if isinstance(part, Segment):
-            module.functions.append(_EntryWriter(module, part, program).run())
+            module.functions.append(_EntryWriter(module, part, program, cuts).run())
     return module.text()
 
 
 class _EntryWriter(ExpressionWriter):
     """Prints one entry function."""
 
-    def __init__(self, module: Module, segment: Segment, program: Program) -> None:
+    def __init__(
+        self, module: Module, segment: Segment, program: Program, cuts: bool = False
+    ) -> None:
         super().__init__(module)
-        self.segment, self.program = segment, program
+        self.segment, self.program, self.cuts = segment, program, cuts
+        self.whole: dict[int, TensorType] = {}
+        self.parts = 0
 
     def run(self) -> str:
         """The text of the function."""
@@ -89,14 +103,19 @@ class _EntryWriter(ExpressionWriter):
     def load_all(self) -> None:
         """Pointers and sizes, at the start: what is loaded in a branch is not known after it."""
         steps = list(every_step(self.segment.steps))
-        views = {view for s in steps if isinstance(s, LoopStep) for view, _ in s.views}
-        numbers = {n for step in steps for n in own_buffers(step)}
-        for number in sorted(numbers - views):
+        for number in _outside(steps):
             self.element(f"b{number}", "ptr", "%buffers", number)
+        self.load_sizes(steps)
+
+    def load_sizes(self, steps: Sequence[Step]) -> None:
+        """Symbols, and what is computed from them; those of a block in its own function."""
+        inside = {
+            id(inner) for s in steps if isinstance(s, RowsStep) for inner in every_step(s.body)
+        }
         for position, symbol in enumerate(self.program.symbols):
             self.element(f"size.{symbol}", "i64", "%sizes", position)
             self.values[symbol] = self.code.value(f"%size.{symbol}", dtypes.i64)
-        for size in self.wanted_sizes(steps):
+        for size in self.wanted_sizes([step for step in steps if id(step) not in inside]):
             self.size(size)
 
     def element(self, name: str, kind: str, array: str, position: int) -> None:
@@ -111,11 +130,23 @@ class _EntryWriter(ExpressionWriter):
                 yield from _update_sizes(step)
             if isinstance(step, LoopStep):
                 yield 0 if step.length is None else step.length
-                for view, _ in step.views:
-                    yield self.bytes_of(view)
+                for view, base in step.views:
+                    yield self.stride(view, base)
+            if isinstance(step, RowsStep):
+                yield step.rows
+                yield step.count
+                for v in step.views:
+                    yield v.row_bytes
 
     def bytes_of(self, number: int) -> Size:
         return self.program.buffers[number].type.nbytes
+
+    def stride(self, view: int, base: int) -> Size:
+        """The bytes from one element of a buffer's first axis to the next."""
+        if base not in self.whole:
+            return self.bytes_of(view)
+        type = self.whole[base]
+        return type.with_shape(type.shape[1:]).nbytes
 
     # --------------------------------------------------------------------------------------- steps
 
@@ -133,6 +164,8 @@ class _EntryWriter(ExpressionWriter):
                     self.switch(index, branches)
                 case LoopStep():
                     self.loop(step)
+                case RowsStep():
+                    self.rows(step)
 
     def copy(self, source: int, target: int) -> None:
         self.move(f"ptr %b{target}, ptr %b{source}", self.size(self.bytes_of(target)))
@@ -204,8 +237,82 @@ class _EntryWriter(ExpressionWriter):
             last = self.code.put(f"sub i64 {length.text}, 1", dtypes.i64)
             place = self.code.binary("sub", last, counter)
         for view, base in step.views:
-            offset = self.code.binary("mul", place, self.size(self.bytes_of(view)))
+            offset = self.code.binary("mul", place, self.size(self.stride(view, base)))
             self.code.line(f"%b{view} = getelementptr i8, ptr %b{base}, {offset.typed}")
+
+    # ---------------------------------------------------------------------------- blocks of rows
+
+    def rows(self, step: RowsStep) -> None:
+        """Have a function run for each block, by the worker pool or one after the other."""
+        code, numbers = self.code, _outside(list(every_step([step])))
+        name = f"{self.segment.name}.rows{self.parts}"
+        part = _BlockWriter(self.module, Segment(name, step.body), self.program)
+        self.parts += 1
+        self.module.functions.append(part.text(step, numbers))
+        frame = f"%{code.fresh('frame')}"
+        code.entry.append(f"  {frame} = alloca [{len(numbers) + 1} x ptr], align 64")
+        for position, text in enumerate(["%sizes", *(f"%b{number}" for number in numbers)]):
+            place = code.raw(f"getelementptr ptr, ptr {frame}, i64 {position}")
+            code.line(f"store ptr {text}, ptr {place}, align 8")
+        count = self.size(step.count)
+        if self.cuts:
+            self.module.symbols[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
+            code.line(f"call void @{PARALLEL}(ptr @{name}, ptr {frame}, {count.typed})")
+        else:
+            self.each(count, lambda i: code.line(f"call void @{name}(ptr {frame}, {i.typed})"))
+
+    def each(self, count: Value, write: Callable[[Value], None]) -> None:
+        """A loop over numbers below `count`."""
+        code = self.code
+        head, body, done = code.fresh("head"), code.fresh("body"), code.fresh("done")
+        before, counter = code.label, f"%{code.fresh('i')}"
+        code.jump(head)
+        code.begin(head)
+        position = len(code.lines)
+        is_more = code.put(f"icmp slt i64 {counter}, {count.text}", dtypes.bool_)
+        code.branch(is_more, body, done)
+        code.begin(body)
+        write(code.value(counter, dtypes.i64))
+        after = code.put(f"add nuw nsw i64 {counter}, 1", dtypes.i64)
+        phi = f"  {counter} = phi i64 [ 0, %{before} ], [ {after.text}, %{code.label} ]"
+        code.lines.insert(position, phi)
+        code.jump(head)
+        code.begin(done)
+
+
+class _BlockWriter(_EntryWriter):
+    """Prints the function that runs steps for one block of rows."""
+
+    def text(self, step: RowsStep, numbers: Sequence[int]) -> str:
+        """The function of a frame, which holds the sizes and buffers, and the number of a block."""
+        code = self.code
+        self.element("sizes", "ptr", "%frame", 0)
+        for position, number in enumerate(numbers):
+            self.element(f"b{number}", "ptr", "%frame", position + 1)
+        self.whole = {v.view: v.type for v in step.views}
+        self.load_sizes([replace(step, body=())])
+        height = code.literal(step.height, dtypes.i64)
+        start = code.binary("mul", code.value("%block", dtypes.i64), height)
+        left = code.binary("sub", self.size(step.rows), start)
+        size = code.intrinsic("smin", [height, left])
+        code.line(f"%size.{SYMBOL} = add i64 {size.text}, 0")
+        self.values[SYMBOL] = code.value(f"%size.{SYMBOL}", dtypes.i64)
+        for wanted in self.wanted_sizes(list(every_step(step.body))):
+            self.size(wanted)
+        for v in step.views:
+            offset = code.binary("mul", start, self.size(v.row_bytes))
+            code.line(f"%b{v.view} = getelementptr i8, ptr %b{v.base}, {offset.typed}")
+        self.steps(step.body)
+        code.line("ret void")
+        head = f"define internal void @{self.segment.name}(ptr %frame, i64 %block) nounwind {{"
+        return "\n".join([head, "entry:", *code.entry, *code.lines, "}"])
+
+
+def _outside(steps: Sequence[Step]) -> list[int]:
+    """The buffers that steps find, but for those that lie in others."""
+    views = {view for s in steps if isinstance(s, LoopStep) for view, _ in s.views}
+    views |= {v.view for s in steps if isinstance(s, RowsStep) for v in s.views}
+    return sorted({n for step in steps for n in own_buffers(step)} - views)
 
 
 def _update_sizes(step: UpdateStep) -> tuple[Size, Size, Size]:

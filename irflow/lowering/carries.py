@@ -18,6 +18,7 @@ from irflow.lowering.program import (
     HostStep,
     KernelStep,
     LoopStep,
+    RowsStep,
     Step,
     Storage,
     SwitchStep,
@@ -126,6 +127,10 @@ def renumbered(step: Step, old: int, new: int) -> Step:
                 condition=all_of(step.condition),
                 test=None if step.test is None else one(step.test),
             )
+        case RowsStep():
+            views = tuple(replace(v, view=one(v.view), base=one(v.base)) for v in step.views)
+            outputs = _replaced(step.outputs, old, new)
+            return replace(step, body=all_of(step.body), outputs=outputs, views=views)
 
 
 def _replaced(numbers: Collection[int], old: int, new: int) -> tuple[int, ...]:

@@ -10,20 +10,24 @@ another one, further on with every step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
+from irflow.ir.types import TensorType
 from irflow.lowering.carries import carry_on
 from irflow.lowering.program import (
     CopyStep,
     LoopStep,
+    RowsStep,
+    RowView,
     Step,
     Storage,
     SwitchStep,
     UpdateStep,
 )
+from irflow.lowering.row_blocks import Blocks, row_blocks
 from irflow.ops import DynamicUpdateSlice, Scan, Switch, While
 from irflow.ops.region_parts import fitted
 
@@ -87,14 +91,39 @@ def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
     graph = builder.closed(fitted("scan", node.regions[0], types))
     carry, start = _carry(builder, node, op.constants, op.carries)
     stacks = [builder.fresh(value) for value in node.outputs[op.carries :]]
-    views = [
-        (builder.add(Storage("view", type)), builder.number(value))
-        for type, value in zip(slices, sequences, strict=True)
-    ]
     fixed = [builder.number(value) for value in node.inputs[: op.constants]]
+    places = _Places(fixed, carry, [builder.number(value) for value in sequences], stacks)
+    blocks = None if builder.is_inside_blocks else row_blocks(graph, op, builder.target)
+    if blocks is None:
+        builder.steps.append(_loop(builder, graph, op, places, start))
+    else:
+        builder.steps += start
+        builder.steps.append(_rows(builder, node, op, blocks, places))
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The buffers of a scan: of constants, carries, sequences and stacked outputs."""
+
+    fixed: list[int]
+    carry: list[int]
+    sequences: list[int]
+    stacks: list[int]
+
+
+def _loop(
+    builder: ProgramBuilder, graph: Graph, op: Scan, places: _Places, start: tuple[Step, ...]
+) -> LoopStep:
+    """The loop over the steps of a scan."""
+    carry, stacks = places.carry, places.stacks
+    slices = graph.inputs[op.constants + op.carries :]
+    views = [
+        (builder.add(Storage("view", value.type)), number)
+        for value, number in zip(slices, places.sequences, strict=True)
+    ]
     mark = len(builder.buffers)
     with builder.inside() as steps:
-        given = [*fixed, *carry, *(view for view, _ in views)]
+        given = [*places.fixed, *carry, *(view for view, _ in views)]
         values = _lower_body(builder, graph, given, op.constants, op.carries)
         for number, stack, value in zip(
             values[op.carries :], stacks, graph.outputs[op.carries :], strict=True
@@ -113,7 +142,41 @@ def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
         carry_on(builder, values[: op.carries], carry, mark)
     outputs = (*carry, *stacks)
     loop = LoopStep(start, tuple(steps), outputs, op.length, op.reverse, tuple(views))
-    builder.steps.append(replace(loop, place=len(builder.steps)))
+    return replace(loop, place=len(builder.steps))
+
+
+def _rows(
+    builder: ProgramBuilder, node: Node, op: Scan, blocks: Blocks, places: _Places
+) -> RowsStep:
+    """The loop over the steps for each block of rows."""
+    views: list[RowView] = []
+
+    def view(number: int, type: TensorType, axis: int) -> int:
+        shape = (*type.shape[:axis], blocks.size, *type.shape[axis + 1 :])
+        found = builder.add(Storage("view", type.with_shape(shape)))
+        views.append(RowView(found, number, axis, type))
+        return found
+
+    types = [value.type for value in node.inputs]
+    flags, first, last = blocks.inputs, op.constants, op.constants + op.carries
+    inner = _Places(
+        [view(n, types[i], 0) if flags[i] else n for i, n in enumerate(places.fixed)],
+        [view(n, types[i], 0) for i, n in enumerate(places.carry, first)],
+        [view(n, types[i], 1) if flags[i] else n for i, n in enumerate(places.sequences, last)],
+        [view(n, node.outputs[i].type, 1) for i, n in enumerate(places.stacks, op.carries)],
+    )
+    mark = len(builder.buffers)
+    with builder.in_blocks():
+        loop = _loop(builder, blocks.body, op, inner, ())
+    for number in range(mark, len(builder.buffers)):
+        storage = builder.buffers[number]
+        if storage.kind == "temporary":
+            whole = storage.type.with_shape((blocks.rows, *storage.type.shape[1:]))
+            builder.buffers[number] = Storage("view", storage.type)
+            views.append(RowView(number, builder.add(Storage("temporary", whole)), 0, whole))
+    outputs = (*places.carry, *places.stacks)
+    place = len(builder.steps)
+    return RowsStep((loop,), outputs, blocks.rows, blocks.height, tuple(views), place)
 
 
 def _while(builder: ProgramBuilder, node: Node, op: While) -> None:

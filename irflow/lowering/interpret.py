@@ -16,10 +16,12 @@ from irflow.lowering.program import (
     KernelStep,
     LoopStep,
     Program,
+    RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
 )
+from irflow.lowering.row_blocks import SYMBOL
 
 
 def run_program(
@@ -84,6 +86,8 @@ class _Run:
                 self.steps(branches[chosen])
             case LoopStep():
                 self.loop(step)
+            case RowsStep():
+                self.rows(step)
 
     def update(self, step: UpdateStep) -> None:
         shape, rows = (_shape(t.shape, self.sizes) for t in (step.type, step.window))
@@ -106,6 +110,18 @@ class _Run:
             self.steps(step.body)
             count += 1
 
+    def rows(self, step: RowsStep) -> None:
+        rows, whole = dims.evaluate(step.rows, self.sizes), dict(self.sizes)
+        starts = range(0, rows, step.height)
+        for start in reversed(starts) if self.backwards else starts:
+            end = min(start + step.height, rows)
+            self.sizes = {**whole, SYMBOL: end - start}
+            for v in step.views:
+                base = self.memory[v.base].reshape(_shape(v.type.shape, self.sizes))
+                self.memory[v.view] = base[(slice(None),) * v.axis + (slice(start, end),)]
+            self.steps(step.body)
+        self.sizes = whole
+
 
 def _memory(
     program: Program, number: int, inputs: Sequence[np.ndarray], sizes: Mapping[str, int]
@@ -115,6 +131,8 @@ def _memory(
         return np.ascontiguousarray(inputs[storage.position])
     if storage.content is not None:
         return storage.content.array
+    if storage.kind == "view":
+        return np.empty(0)  # until a loop, or a block of rows, determines it
     return np.zeros(_shape(storage.type.shape, sizes), storage.type.dtype.numpy)
 
 

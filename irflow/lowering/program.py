@@ -203,7 +203,71 @@ class LoopStep:
         return f"{head}{start}{test.lstrip()}{' ' * bool(test)}{_block(self.body)}"
 
 
-Step = KernelStep | HostStep | CopyStep | UpdateStep | SwitchStep | LoopStep
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """The rows of one block in a buffer.
+
+    Attributes:
+        view: the buffer that lies in another.
+        base: the latter.
+        axis: which of its axes is that of rows; there is at most one in front of it.
+        type: of the base, as it is seen here.
+    """
+
+    view: int
+    base: int
+    axis: int
+    type: TensorType
+
+    @property
+    def row_bytes(self) -> Size:
+        """The bytes from one row to the next."""
+        return self.type.with_shape(self.type.shape[self.axis + 1 :]).nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class RowsStep:
+    """Run steps for each block of rows; the blocks do not depend on each other.
+
+    Attributes:
+        body: what is run; loops inside see elements of the views' first axis.
+        outputs: the buffers whose rows are filled.
+        rows: of all blocks.
+        height: rows of a block; the last one may have fewer.
+        views: what belongs to the block at hand.
+        place: as of a kernel step.
+    """
+
+    body: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    rows: Size
+    height: int
+    views: tuple[RowView, ...]
+    place: int = field(default=0, compare=False)
+
+    @property
+    def parts(self) -> tuple[tuple[Step, ...], ...]:
+        """All lists of steps inside."""
+        return (self.body,)
+
+    @property
+    def count(self) -> Size:
+        """How many blocks there are."""
+        return dims.ceil_div(self.rows, self.height)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        inside = {v.view for v in self.views}.union(self.outputs)
+        found = _read([v.base for v in self.views], self.parts)
+        return tuple(number for number in found if number not in inside)
+
+    def __str__(self) -> str:
+        views = "".join(f" b{v.view}=b{v.base}[{':, ' * v.axis}rows]" for v in self.views)
+        head = f"{_list(self.outputs)} = rows {self.rows} by {self.height}{views} "
+        return head + _block(self.body)
+
+
+Step = KernelStep | HostStep | CopyStep | UpdateStep | SwitchStep | LoopStep | RowsStep
 
 
 def _read(first: Sequence[int], parts: Sequence[Sequence[Step]]) -> tuple[int, ...]:
@@ -222,7 +286,7 @@ def every_step(steps: Sequence[Step]) -> Iterator[Step]:
     """All steps, those inside of others after them."""
     for step in steps:
         yield step
-        if isinstance(step, SwitchStep | LoopStep):
+        if isinstance(step, SwitchStep | LoopStep | RowsStep):
             for part in step.parts:
                 yield from every_step(part)
 
@@ -239,6 +303,8 @@ def own_buffers(step: Step) -> list[int]:
         case LoopStep():
             tests = [] if step.test is None else [step.test]
             return [*tests, *(number for pair in step.views for number in pair)]
+        case RowsStep():
+            return [number for v in step.views for number in (v.view, v.base)]
         case _:
             return [*step.inputs, *step.outputs]
 
@@ -263,6 +329,9 @@ class _Clock:
             if isinstance(step, LoopStep):
                 self.loop(step)
                 continue
+            if isinstance(step, RowsStep):
+                self.rows(step)
+                continue
             self.touch(own_buffers(step))
             self.time += 1
             if isinstance(step, SwitchStep):
@@ -283,6 +352,17 @@ class _Clock:
         self.run(step.body)
         for number in kept:
             self.found[number] = (min(self.found[number][0], first), self.time)
+        self.time += 1
+
+    def rows(self, step: RowsStep) -> None:
+        """Blocks are at different places at one time, so that all of it is needed all the time."""
+        first = self.time
+        inside = {n for one in every_step([step]) for n in own_buffers(one)}
+        self.time += 1
+        self.run(step.body)
+        for number in self.wanted & inside:
+            before = self.found.get(number, (first, 0))[0]
+            self.found[number] = (min(before, first), self.time)
         self.time += 1
 
     def touch(self, numbers: Sequence[int]) -> None:

@@ -2,7 +2,9 @@
 
 A cell takes the input and the state of one step and returns the output and the next state; `rnn`
 runs one along the time axis. `simple_rnn`, `lstm` and `gru` multiply all inputs by their kernel at
-once, before the loop. A kernel of None says that the inputs are these products already.
+once, before the loop, with the time axis in front where that moves fewer elements; the bias is
+added inside, where it costs no pass over memory. A kernel of None says that the inputs are these
+products already.
 """
 
 from __future__ import annotations
@@ -48,6 +50,19 @@ def rnn(
         All outputs `[n, time, ...]`, and the last state.
     """
     steps = _time_first(as_tensor(inputs), reverse)
+    return _run(cell, steps, initial_state, mask, reverse, zero_masked, unroll)
+
+
+def _run(
+    cell: Cell,
+    steps: Tensor,
+    initial_state: Any,
+    mask: TensorLike | None = None,
+    reverse: bool = False,
+    zero_masked: bool = False,
+    unroll: int | bool = 1,
+) -> tuple[Any, Any]:
+    """`rnn` for inputs in the order of the steps, `[time, n, ...]`."""
     if mask is None:
 
         def advance(state: Any, x: Tensor) -> tuple[Any, Any]:
@@ -93,7 +108,25 @@ def _chosen(is_real: Tensor, new: Any, old: Any) -> Any:
 
 def _projected(x: TensorLike, kernel: TensorLike | None, bias: TensorLike | None) -> Tensor:
     found = inexact(x) if kernel is None else inexact(x) @ as_tensor(kernel)
-    return cast(Tensor, found if bias is None else found + bias)
+    return _biased(found, bias)
+
+
+def _biased(z: Tensor, bias: TensorLike | None) -> Tensor:
+    return z if bias is None else cast(Tensor, z + bias)
+
+
+def _steps(x: TensorLike, kernel: TensorLike | None, reverse: bool) -> Tensor:
+    """The products of all steps, `[time, n, width]`, in the order of the steps."""
+    given = inexact(x)
+    if kernel is not None and _is_narrow(given, as_tensor(kernel)):
+        return _projected(_time_first(given, reverse), kernel, None)
+    return _time_first(_projected(given, kernel, None), reverse)
+
+
+def _is_narrow(x: Tensor, kernel: Tensor) -> bool:
+    """Whether the inputs have fewer elements than their products."""
+    features, width = x.shape[-1], kernel.shape[-1]
+    return isinstance(features, int) and isinstance(width, int) and features <= width
 
 
 def _recurrent(h: Tensor, kernel: Tensor, bias: TensorLike | None, factors: Factors) -> Tensor:
@@ -271,8 +304,8 @@ def _gru_step(
 # ------------------------------------------------------------------------------------------ layers
 
 
-def _zeros(x: Tensor, recurrent_kernel: TensorLike) -> Tensor:
-    return x.full(0, (x.shape[0], as_tensor(recurrent_kernel).shape[0]))
+def _zeros(steps: Tensor, recurrent_kernel: TensorLike) -> Tensor:
+    return steps.full(0, (steps.shape[1], as_tensor(recurrent_kernel).shape[0]))
 
 
 @public
@@ -292,13 +325,13 @@ def simple_rnn(
     Returns all outputs and the last state. The state begins with zeros; `loop` are the options
     `mask`, `reverse`, `zero_masked` and `unroll` of `rnn`.
     """
-    inputs = _projected(x, kernel, bias)
-    state = _zeros(inputs, recurrent_kernel) if initial_state is None else initial_state
+    steps = _steps(x, kernel, loop.get("reverse", False))
+    state = _zeros(steps, recurrent_kernel) if initial_state is None else initial_state
 
     def cell(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        return _simple_step(z, h, recurrent_kernel, activation, state_factors)
+        return _simple_step(_biased(z, bias), h, recurrent_kernel, activation, state_factors)
 
-    return rnn(cell, inputs, state, **loop)
+    return _run(cell, steps, state, **loop)
 
 
 @public
@@ -315,14 +348,14 @@ def lstm(
     **loop: Any,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """`lstm_cell` along `x[n, time, features]`; results and options as of `simple_rnn`."""
-    inputs = _projected(x, kernel, bias)
-    zeros, activations = _zeros(inputs, recurrent_kernel), (activation, recurrent_activation)
+    steps = _steps(x, kernel, loop.get("reverse", False))
+    zeros, activations = _zeros(steps, recurrent_kernel), (activation, recurrent_activation)
     state = (zeros, zeros) if initial_state is None else tuple(initial_state)
 
     def cell(z: Tensor, hc: Any) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        return _lstm_step(z, hc, recurrent_kernel, *activations, state_factors)
+        return _lstm_step(_biased(z, bias), hc, recurrent_kernel, *activations, state_factors)
 
-    return rnn(cell, inputs, state, **loop)
+    return _run(cell, steps, state, **loop)
 
 
 @public
@@ -341,11 +374,12 @@ def gru(
 ) -> tuple[Tensor, Tensor]:
     """`gru_cell` along `x[n, time, features]`; results and options as of `simple_rnn`."""
     own, other = _gru_biases(bias)
-    inputs = _projected(x, kernel, own)
-    state = _zeros(inputs, recurrent_kernel) if initial_state is None else initial_state
+    steps = _steps(x, kernel, loop.get("reverse", False))
+    state = _zeros(steps, recurrent_kernel) if initial_state is None else initial_state
     activations = activation, recurrent_activation
 
     def cell(z: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        return _gru_step(z, h, recurrent_kernel, other, *activations, reset_after, state_factors)
+        x = _biased(z, own)
+        return _gru_step(x, h, recurrent_kernel, other, *activations, reset_after, state_factors)
 
-    return rnn(cell, inputs, state, **loop)
+    return _run(cell, steps, state, **loop)

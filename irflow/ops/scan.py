@@ -32,6 +32,7 @@ from irflow.ops.region_parts import (
     zeros,
     zeros_or,
 )
+from irflow.ops.residuals import lightened
 from irflow.ops.shape import transpose
 from irflow.scalars import find
 
@@ -121,6 +122,7 @@ class Scan(Op):
         wanted = self._active(body, given)
         forward, backward = context.differentiate(body, wanted)
         count = len(body.outputs)
+        forward, backward = lightened(forward, backward, count, self._known(forward, count))
         alone, stacked = self._parted(forward, count)
         sources = [
             ("fixed", alone.index(value)) if value in alone else ("stacked", stacked.index(value))
@@ -143,6 +145,12 @@ class Scan(Op):
         invariant = _invariant(forward, forward.inputs[: self.constants])
         alone = [value for value in residuals if value in invariant]
         return alone, [value for value in residuals if value not in invariant]
+
+    def _known(self, forward: Graph, count: int) -> set[Value]:
+        """What the gradient of a step has at no cost: outputs, slices, what is always the same."""
+        invariant = _invariant(forward, forward.inputs[: self.constants])
+        slices = forward.inputs[self.constants + self.carries :]
+        return {*invariant, *slices, *forward.outputs[self.carries : count]}
 
     def _is_slice(self, value: Value) -> bool:
         return value.node is None and value.index >= self.constants + self.carries

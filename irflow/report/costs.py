@@ -17,6 +17,7 @@ from irflow.lowering.program import (
     KernelStep,
     LoopStep,
     Program,
+    RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
@@ -32,6 +33,7 @@ KINDS = {
     CopyStep: "copy",
     UpdateStep: "copy",
     LoopStep: "loop",
+    RowsStep: "rows",
     SwitchStep: "switch",
 }
 
@@ -45,7 +47,7 @@ class KernelCost:
 
     Attributes:
         name: of the kernel, or of the op.
-        kind: `"kernel"`, `"host"`, `"copy"`, `"loop"`, `"switch"` or `"node"`.
+        kind: `"kernel"`, `"host"`, `"copy"`, `"loop"`, `"rows"`, `"switch"` or `"node"`.
         ops: the operations that it computes, as text, equal ones once with how often.
         is_fused: whether a pass put several nodes into it.
         flops: of all its operations.
@@ -178,6 +180,8 @@ def _costs(
         if isinstance(step, SwitchStep):
             for branch, inside in _paired(regions, step.branches):
                 yield from _costs(program, branch, inside, depth + 1, times)
+        if isinstance(step, RowsStep):
+            yield from _costs(program, [] if node is None else [node], step.body, depth + 1, times)
         if isinstance(step, LoopStep):
             yield from _costs(program, (), step.start, depth + 1, times)
             many = times * step.length if times is not None and step.length is not None else None
@@ -195,7 +199,7 @@ def _paired(
 
 
 def _step(program: Program, step: Step, node: Node | None, positions: Sequence[int]) -> KernelCost:
-    inside = isinstance(step, LoopStep | SwitchStep)
+    inside = isinstance(step, LoopStep | RowsStep | SwitchStep)
     moved = 0 if inside else _moved(program, step)
     nodes = [] if inside or node is None else _needed(node, positions)
     cost = total(node_cost(one) for one in nodes)
@@ -223,6 +227,8 @@ def _name(step: Step) -> str:
         case LoopStep():
             limit = "" if step.test is None else " at most"
             return "loop" if step.length is None else f"loop of {step.length} steps{limit}"
+        case RowsStep():
+            return f"{step.rows} rows by {step.height}"
         case SwitchStep():
             return f"switch of {len(step.branches)} branches"
         case _:

@@ -1,4 +1,4 @@
-"""The pass `hoist`: results are computed as soon as that frees memory."""
+"""The pass `hoist`: what need not be in a loop stands outside, and results come early."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar
 from irflow.analysis import every_graph
 from irflow.ir.graph import Graph, Node, Value
 from irflow.transform import Pass, PassContext
+from irflow_passes.loops import unloop
 from irflow_passes.recompute.memory import CHEAP, SOURCES, VIEWS, Memory, root
 
 Place = tuple[int, int]
@@ -16,16 +17,23 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Hoist(Pass):
-    """Move the elementwise functions that end in a result up to where their operands are ready.
+    """Move out of scans what need not be in them, and functions up to where operands are ready.
+
+    A step of a scan computes again what is the same in all steps, and adds to sums that nobody
+    reads before the end, such as the gradients of weights. The former is computed once before, the
+    latter once behind, as one product or reduction over the stacked operands of all steps.
 
     A training step that was written as "all gradients, then all updates" holds every gradient
     until the end, and fused into the updates, also what they are made of.
 
-    Before: gradients of all parameters, then for each parameter `w - 0.1 * gradient`.
+    Before: gradients of all parameters, then for each parameter `w - 0.1 * gradient`; in a scan,
+        `total + transpose(x) @ y`.
     After: each gradient is followed by its update, behind which it is needed no more. Nodes move
         only if what need not be kept any longer takes more bytes than what is there earlier, and
-        none at all if more is alive at the most then.
-    Keeps: the results bit by bit; the order of everything else.
+        none at all if more is alive at the most then. Behind the scan, one product of all `x` and
+        all `y`; not if their stacks, which are not there otherwise, are much larger than the sum.
+    Keeps: the results bit by bit, but for sums over steps, which come out in another order; the
+        order of everything else.
     Needs: `dce` before; `fuse` afterwards.
     """
 
@@ -33,6 +41,9 @@ class Hoist(Pass):
 
     def run(self, graph: Graph, context: PassContext) -> bool:
         changed = False
+        for part in every_graph(graph):
+            for node in part:
+                changed |= not context.is_exhausted and unloop(part, node, context)
         for part in every_graph(graph):
             changed |= _is_worth_it(part) and _Hoisting(part, context).run()
         return changed

@@ -55,6 +55,10 @@ CASES: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
     "layer norm": (
         irf.value_and_grad(lambda x: (nn.layer_norm(x) * x).sum()), (draw(2001, 515),)
     ),
+    "recurrence": (
+        irf.value_and_grad(lambda k, r, x: (nn.lstm(x, k, r)[0] ** 2).sum(), argnums=(0, 1, 2)),
+        (draw(9, 256) / 4, draw(64, 256) / 8, draw(75, 11, 9)),
+    ),
     "scatter-add": (lambda x, i: inp.zeros((50, 3), "f4").at[i].add(x), (draw(30_000, 3), PLACES)),
     "gradient of a gather": (
         irf.grad(lambda t, i: (t[i] * t[i]).sum()), (draw(50, 17), PLACES[:20_000])
@@ -62,10 +66,30 @@ CASES: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+def narrow(x: irf.Tensor, y: irf.Tensor) -> irf.Tensor:
+    return x.astype("bfloat16") @ y.astype("bfloat16")
+
+
+def dropped(x: irf.Tensor, y: irf.Tensor) -> irf.Tensor:
+    return nn.dropout(nn.relu(x @ y), 0.5, irf.random.key(3))
+
+
+WEIGHTS = irf.asarray(draw(300, 230))
+FORMS: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
+    "constant weights": (lambda x: nn.gelu(x @ WEIGHTS), (draw(301, 300),)),
+    "narrow": (narrow, (draw(257, 131), draw(131, 90))),
+    "narrow, turned": (lambda x, y: narrow(x.T, y.T), (draw(130, 257), draw(90, 130))),
+    "narrow, long": (narrow, (draw(7, 20_001), draw(20_001, 33))),
+    "narrow constant weights": (lambda x: narrow(x, WEIGHTS), (draw(301, 300),)),
+    "dropout": (dropped, (draw(200, 131), draw(131, 96))),
+}
+"""Forms of products that differ in what is copied when."""
+
+
+@pytest.mark.parametrize("name", [*CASES, *FORMS])
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_equal_bits_for_any_number_of_threads(name: str, dynamic: bool, pool: workers.Pool) -> None:
-    function, arguments = CASES[name]
+    function, arguments = (CASES | FORMS)[name]
     compiled = irf.jit(function, backend="llvm", dynamic=dynamic)
     results = []
     for threads in (1, 2, 3, 5):

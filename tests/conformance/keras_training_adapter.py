@@ -10,6 +10,13 @@ from irflow.keras import layers
 WINDOW = 64
 STEPS = 500
 BATCH = 32
+EPSILON = 1e-8
+"""Of Adam in PyTorch, with which the band was measured; Keras's default is ten times larger.
+
+With Keras's, the mean of shakes_lstm over seeds 0 to 2 is 2.195, out of the band: seed 0 leads to
+2.32 then, here and in Keras from the same weights on the same windows. Over ten seeds the means
+are 2.142 with Keras's epsilon, 2.120 with PyTorch's, and 2.111 in Keras itself.
+"""
 
 
 def train(case, seed, data_dir):
@@ -46,7 +53,7 @@ def mnist_mlp(_seed, data):
             layers.Dense(10),
         ]
     )
-    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer = keras.optimizers.Adam(1e-3, epsilon=EPSILON)
     return accuracy(model, optimizer, x_train, y_train, x_test, y_test, epochs=5)
 
 
@@ -65,7 +72,7 @@ def mnist_cnn(_seed, data):
         ]
     )
     x_train, x_test = x_train[:10_000, ..., None], x_test[..., None]
-    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer = keras.optimizers.Adam(1e-3, epsilon=EPSILON)
     return accuracy(
         model, optimizer, x_train, y_train[:10_000], x_test, y_test, epochs=3, batch_size=64
     )
@@ -88,7 +95,7 @@ def shakes_lstm(seed, data):
         ]
     )
     model.compile(
-        optimizer=keras.optimizers.Adam(2e-3),
+        optimizer=keras.optimizers.Adam(2e-3, epsilon=EPSILON),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     model.fit(x, y, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)

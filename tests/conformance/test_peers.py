@@ -72,10 +72,10 @@ def test_mnist_training_is_as_good_as_the_peers(backend):
 def test_training_with_keras_is_as_good_as_the_peers():
     printed = run(
         "training/run_training.py", "--adapter", "keras_training_adapter",
-        "--case", "digits_mlp,mnist_mlp,mnist_cnn", "--data", str(SHARED / "data"),
+        "--case", "digits_mlp,mnist_mlp,mnist_cnn,shakes_lstm", "--data", str(SHARED / "data"),
         IRFLOW_BACKEND="llvm",
     )  # fmt: skip
-    assert "pass=3/3" in printed, printed
+    assert "pass=4/4" in printed, printed
 
 
 @pytest.mark.parametrize("backend", ["numpy", pytest.param("llvm", marks=pytest.mark.slow)])

@@ -170,11 +170,12 @@ class RecurrentCell(BuiltinLayer):
         """
         noise = self.drawn(sequences.shape[0], training)
         kernel, recurrent_kernel, bias = self.current_weights()
-        inner = None if noise.inputs is None else tuple(f[:, None] for f in noise.inputs)
-        z = _products(sequences, kernel, inner)
+        if noise.inputs is not None:
+            inner = tuple(f[:, None] for f in noise.inputs)
+            sequences, kernel = _products(sequences, kernel, inner), None
         options = {**self.settings(), "state_factors": noise.states, **loop}
         start = _bare(states)
-        outputs, last = type(self).loop(z, None, recurrent_kernel, bias, start, **options)
+        outputs, last = type(self).loop(sequences, kernel, recurrent_kernel, bias, start, **options)
         return outputs, _listed(last)
 
     @property
