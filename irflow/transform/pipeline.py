@@ -21,7 +21,7 @@ _CLEAN = "fixpoint(canonicalize,fold,simplify,cse)"
 LEVELS: dict[int, str] = {
     0: "inline",
     1: "inline,<early>,canonicalize,fold,cse,dce,hoist,<late>",
-    2: "inline,<early>,canonicalize,fold,simplify,canonicalize,fold,cse,dce,hoist,<late>",
+    2: "inline,<early>,canonicalize,fold,cse,simplify,canonicalize,fold,cse,dce,hoist,<late>",
     3: f"inline,<early>,{_CLEAN}{{max=4}},dce,<late>,{_CLEAN}{{max=4}},dce,hoist",
 }
 """The default pipeline of each optimisation level; a backend's passes follow."""

@@ -14,8 +14,9 @@ from irflow.ir.attributes import has_symbols
 from irflow.ir.evaluate import run_node
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import fields_of
-from irflow.ops.broadcast import Broadcast
+from irflow.ops.broadcast import Broadcast, Reshape
 from irflow.ops.constants import Constant, Iota, SizeOf
+from irflow.ops.shape import Transpose
 from irflow.transform import Pass, PassContext, RuleBuilder
 
 # An index ramp is cheaper to compute than to load, unless it is as short as this.
@@ -28,7 +29,8 @@ class Fold(Pass):
     """Evaluate nodes whose operands are constants, by the meaning of their op.
 
     Before: `elementwise<exp> constant<...>`.
-    After: a constant; at most `limit` elements each. What is repeated stays repeated: a broadcast
+    After: a constant; at most `limit` elements each, but for constants that are only reshaped or
+        transposed, and read by nobody else. What is repeated stays repeated: a broadcast
         of a constant is computed only as an operand beside a constant that is an array itself.
     Keeps: the results, rounded as the op rounds on its own. Nodes with symbolic attributes stay.
     Needs: nothing; `canonicalize` computes before broadcasts and so brings constants together.
@@ -93,11 +95,18 @@ class Fold(Pass):
             return False
         if any(has_symbols(getattr(node.op, name)) for name in fields_of(type(node.op))):
             return False
+        if _only_moves(node):
+            return True
         if any(dims.evaluate(output.type.size, {}) > self.limit for output in node.outputs):
             context.explain(node, f"constant, but larger than {self.limit} elements")
             return False
         types = [value.type for value in node.inputs], [value.type for value in node.outputs]
         return dims.evaluate(node.op.cost(*types).flops, {}) <= _MOST_FLOPS
+
+
+def _only_moves(node: Node) -> bool:
+    """Whether a constant that nobody else reads is reshaped or transposed, and so replaced."""
+    return type(node.op) in (Reshape, Transpose) and len(node.inputs[0].uses) == 1
 
 
 def _constant(value: Value) -> np.ndarray | None:

@@ -10,7 +10,9 @@ from irflow.ops.regions import Fusion
 from irflow.transform import Pass, PassContext
 from irflow_passes.fusion.outline import Outliner
 from irflow_passes.fusion.plan import Planner
+from irflow_passes.fusion.prologues import absorb_prologues
 from irflow_passes.fusion.rows import RowMerger
+from irflow_passes.fusion.sums import SumMerger
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,11 @@ class Fuse(Pass):
     A *loop* computes results of one shape, element by element, with all that is needed for an
     element. A *reduce* also has reductions, all over the same axes of the same shape, with what
     they read before and what follows at the reduced shape. A *contraction* has one matrix product
-    or convolution, moves of elements in front of it, and elementwise functions behind. *Rows* are
-    several of the first two that need one row of the last axis at a time, as a softmax does;
-    sums down the columns of what they make go with them.
+    or convolution, moves of elements in front of it, and the elementwise functions behind, which
+    stay with it whatever reads them. *Rows* are several of the first two that need one row of the
+    last axis at a time, as a softmax does; sums down the columns of what they make, or read, go
+    with them. Other reductions of the same data over the same axes share a kernel too. *Attention*
+    has the moves of elements, masks and short functions that it reads its operands through.
 
     Before: elementwise nodes, moves of elements, reductions and contractions.
     After: `fusion<kind>` nodes with one region each; a node that found no company stays as it is.
@@ -49,8 +53,10 @@ class Fuse(Pass):
                 changed |= self.run(region, context)
         if context.is_exhausted:
             return changed
+        changed |= absorb_prologues(graph, context)
         planner = Planner(graph, context, (self.nodes, self.inputs), context.claims)
         RowMerger(graph, planner).run()
+        SumMerger(graph, planner).run()
         made = Outliner(graph, planner).run()
         if made and graph.last is not None:
             context.count("outline", graph.last)

@@ -73,7 +73,7 @@ def test_for_programs(irflow: Run, net: Path) -> None:
     assert second["bytes"] == "16*n"
     assert second["flops"] == "3*n"
     assert found["arena"] == 0
-    assert [one["pass"] for one in found["passes"]].count("cse") == 1
+    assert [one["pass"] for one in found["passes"]].count("fuse") == 1
     assert all(remark["line"].startswith("model.py:") for remark in found["remarks"])
 
 

@@ -187,7 +187,7 @@ def test_a_contraction_does_not_regroup_what_it_reads() -> None:
           return %2
         }"""
     )
-    assert shown(graph) == ["loop(transpose reshape)", "matmul"]
+    assert shown(graph) == ["transpose", "reshape", "matmul"]
     assert "by strides" in reasons(report)
 
 
@@ -213,12 +213,12 @@ def test_a_cheap_value_is_computed_in_both_kernels_that_read_it() -> None:
           return %2, %3
         }"""
     )
-    assert shown(graph) == ["loop(add exp reshape)", "reduce(add reduce)"]
+    assert shown(graph) == ["loop(add exp)", "reshape", "reduce(add reduce)"]
 
 
 def test_only_short_chains_are_computed_in_both_kernels() -> None:
     graph, _ = fuse(
-        """graph @f(%x: f32[4]) -> f32[2, 2], f32[] {
+        """graph @f(%x: f32[4]) -> f32[4], f32[] {
           %0 = elementwise<rint> %x : f32[4]
           %1 = elementwise<rint> %0 : f32[4]
           %2 = elementwise<rint> %1 : f32[4]
@@ -226,14 +226,14 @@ def test_only_short_chains_are_computed_in_both_kernels() -> None:
           %4 = elementwise<negative> %3 : f32[4]
           %5 = elementwise<negative> %4 : f32[4]
           %6 = elementwise<exp> %5 : f32[4]
-          %7 = reshape<(2, 2)> %6 : f32[2, 2]
+          %7 = reverse<(0,)> %6 : f32[4]
           %8 = reduce<add, axes=(0,)> %5 : f32[]
           return %7, %8
         }"""
     )
     assert shown(graph) == [
         "loop(rint rint rint)",
-        "loop(negative negative negative exp reshape)",
+        "loop(negative negative negative exp reverse)",
         "reduce(negative negative negative reduce)",
     ]
 
@@ -296,3 +296,24 @@ def test_a_second_run_finds_nothing() -> None:
         "fuse,fuse",
     )
     assert [record.changed for record in report.records] == [True, False]
+
+
+REDUCED_TWICE = """graph @f(%x: f32[n, 3], %y: f32[n, 3]) -> f32[3], f32[3] {
+  %0 = reduce<add, axes=(0,)> %x : f32[3]
+  %1 = elementwise<multiply> %x, %y : f32[n, 3]
+  %2 = reduce<add, axes=(0,)> %1 : f32[3]
+  return %0, %2
+}"""
+
+
+def test_sums_of_the_same_data_are_one_kernel() -> None:
+    graph, _ = fuse(REDUCED_TWICE)
+    assert shown(graph) == ["reduce(reduce multiply reduce)"]
+
+
+def test_sums_of_which_one_needs_the_other_are_not() -> None:
+    mean = "%4 = broadcast<(n, 3), axes=(1,)> %0 : f32[n, 3]"
+    graph, _ = fuse(
+        REDUCED_TWICE.replace("%x, %y :", "%x, %4 :").replace("  %1 =", f"{mean}\n%1 =")
+    )
+    assert shown(graph) == ["reduce", "reduce(broadcast multiply reduce)"]

@@ -85,3 +85,14 @@ def test_few_long_rows_are_not_joined() -> None:
         text = text.replace(old, new)
     graph, _ = fuse(text)
     assert shown(graph) == ["reduce", "loop(broadcast subtract)"]
+
+
+def test_sums_of_columns_go_with_rows_that_read_the_same() -> None:
+    graph, _ = fuse(
+        f"""graph @f(%a: f32[n, 4], %b: f32[4, 8]) -> f32[n, 8], f32[8] {{
+          %x = matmul %a, %b : f32[n, 8] {CENTRED}
+          %3 = reduce<add, axes=(0,)> %x : f32[8]
+          return %2, %3
+        }}"""
+    )
+    assert shown(graph) == ["matmul", "rows(reduce broadcast subtract reduce)"]

@@ -28,12 +28,14 @@ class Group:
         inputs: the values read from outside.
         reduction: what all reductions of the group have in common, None without any.
         repeated: for each class whether it is.
+        columns: for each class whether it is repeated for every one of many rows.
         prologue: for each class whether a contraction reads what belongs to it.
         repeated_flops: operations an element of all members of repeated classes.
     """
 
     __slots__ = (
         "_classes",
+        "columns",
         "inputs",
         "kind",
         "members",
@@ -53,6 +55,7 @@ class Group:
         self.inputs: dict[Value, None] = {}
         self.reduction: Hashable | None = None
         self.repeated = [False]
+        self.columns = [False]
         self.prologue = [False]
         self.repeated_flops = 0
         self._classes: dict[Hashable, int] = {}
@@ -86,19 +89,23 @@ class Group:
             elif found != current:
                 # Evaluated at two indices, so twice.
                 prologue = self.prologue[found] or self.prologue[current]
-                found = self._intern((None, found, current), True, prologue)
+                columns = self.columns[found] and self.columns[current]
+                found = self._intern((None, found, current), True, prologue, columns)
         assert found is not None
         return found
 
     def _mapped(self, outer: int, reader: Node, position: int, how: Reading) -> int:
         repeated = self.repeated[outer] or how is Reading.REPEATED
         prologue = self.prologue[outer] or traits.is_contraction(reader)
-        return self._intern((outer, traits.index_map(reader, position)), repeated, prologue)
+        columns = self.columns[outer] or traits.repeats_columns(reader)
+        key = outer, traits.index_map(reader, position)
+        return self._intern(key, repeated, prologue, columns)
 
-    def _intern(self, key: Hashable, repeated: bool, prologue: bool) -> int:
+    def _intern(self, key: Hashable, repeated: bool, prologue: bool, columns: bool) -> int:
         known = self._classes.setdefault(key, len(self.repeated))
         if known == len(self.repeated):
             self.repeated.append(repeated)
+            self.columns.append(columns)
             self.prologue.append(prologue)
         return known
 
@@ -114,6 +121,8 @@ class Group:
             return "a contraction reads its operands through moves of elements only, by strides"
         if traits.is_contraction(node) or traits.reduction(node) is not None:
             return self._refuses_loop(node, index_class)
+        if self.columns[index_class] and traits.flops(node):
+            return "it is computed once a column, not once an element"
         repeated = self.repeated_flops + traits.flops(node) if self.repeated[index_class] else 0
         if repeated > traits.EXPENSIVE:
             return f"{repeated} operations an element would be repeated"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from irflow.ir.graph import Graph, Node
+from irflow.ops.broadcast import Reshape
 from irflow.transform import PassContext
 from irflow_passes.fusion import traits
 from irflow_passes.fusion.group import RESULT, Group
@@ -62,6 +63,7 @@ class Planner:
         self.home: dict[Node, list[Group]] = {}
         self.kept: dict[Node, int] = {}
         self.stored: dict[Node, Group] = {}
+        self._ends = traits.epilogue_ends(graph)
         self._copies: dict[Node, int] = {}
         self._dependents: list[int] = []
         self._is_tracked = len(graph) <= _MOST_TRACKED
@@ -74,7 +76,9 @@ class Planner:
         reason = traits.refusal(node)
         if reason is None and self.claims(node):
             reason = "the backend runs it itself"
+        # Alone, a reshape is its operand where that lies in memory.
         may_lead = reason is None and not traits.is_scalar_constant(node)
+        may_lead = may_lead and type(node.op) is not Reshape
         if reason is None:
             reason = self._join(node, readers)
             if reason is None:
@@ -136,6 +140,8 @@ class Planner:
         found = group.class_of(readers)
         if isinstance(found, str):
             return found
+        if found != RESULT and node in self._ends and not traits.is_contraction(node):
+            return "it stays with the contraction before it"
         refused = group.refuses(node, found, self.limits)
         return found if refused is None else refused
 
@@ -152,14 +158,18 @@ class Planner:
 
     def _copy_everywhere(self, node: Node, readers: _Readers) -> bool:
         """Compute the node in each group that reads it, and nowhere else, if that costs little."""
-        if len(readers.groups) > 2 or traits.flops(node) > traits.CHEAP:
+        if traits.flops(node) > traits.CHEAP or node in self._ends:
             return False
-        depth = 1 + max((self._copies.get(user, 0) for user in node.output.users), default=0)
-        if depth > _DEPTH:
-            return False
-        offers = [self._offer(node, group, reads) for group, reads in readers.groups.items()]
-        classes = [found for found in offers if isinstance(found, int)]
+        offers = [
+            (group, self._offer(node, group, reads)) for group, reads in readers.groups.items()
+        ]
+        classes = [found for _, found in offers if isinstance(found, int)]
         if len(classes) < len(offers):
+            return False
+        is_moved = all(isinstance(found, int) and group.prologue[found] for group, found in offers)
+        depth = 1 + max((self._copies.get(user, 0) for user in node.output.users), default=0)
+        is_cheap = is_moved or traits.is_shift_of_stored(node)
+        if not is_cheap and (depth > _DEPTH or len(offers) > 2):
             return False
         self._copies[node] = depth
         for group, index_class in zip(readers.groups, classes, strict=True):
@@ -188,8 +198,8 @@ class Planner:
                 reason = found
             elif found != RESULT or node.output.type.shape != group.shape:
                 reason = "it is read at another index there, and needed elsewhere too"
-            elif traits.is_contraction(node):
-                reason = "a contraction with several readers stays alone"
+            elif traits.is_contraction(node) and traits.leads_to_rows(node):
+                reason = "what follows it goes with sums of its rows"
             elif not self._lead(group, readers):
                 reason = "another reader leads back to the group"
             else:

@@ -8,14 +8,15 @@ whenever it goes over it again.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from irflow import dims
 from irflow.ir.graph import Graph, Node
 from irflow.ir.types import Shape
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
 from irflow.ops.elementwise import Convert, Elementwise
+from irflow_passes.fusion.clusters import Cluster, Clusters
 from irflow_passes.fusion.group import Group
 from irflow_passes.fusion.plan import Planner
 
@@ -27,8 +28,6 @@ _LONGEST = 1 << 16
 _FEW, _LONG = 16, 1 << 12
 # More sums of columns would not stay in a cache.
 _MOST_COLUMNS = 8192
-# Nodes behind a cluster that are looked at in search of a way back.
-_PATIENCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +128,6 @@ class Rows:
         return type(op) in (Elementwise, Convert)
 
 
-@dataclass(eq=False, slots=True)
-class _Cluster:
-    """Groups that are joined, or one group or node alone.
-
-    Attributes:
-        groups: the groups; none for a node alone.
-        rows: what they have in common, if there are reductions.
-        before: the clusters that they read.
-        after: the clusters that read them.
-    """
-
-    groups: list[Group]
-    rows: Rows | None
-    before: set[_Cluster] = field(default_factory=set)
-    after: set[_Cluster] = field(default_factory=set)
-
-    @property
-    def nodes(self) -> dict[Node, None]:
-        return {node: None for group in self.groups for node in group.members}
-
-
 class RowMerger:
     """Joins groups of a planner.
 
@@ -160,82 +138,47 @@ class RowMerger:
 
     def __init__(self, graph: Graph, planner: Planner) -> None:
         self.graph, self.planner = graph, planner
-        self.position: dict[Node, int] = {}
-        self.cluster_of: dict[object, _Cluster] = {}
+        self.rows_of: dict[Cluster, Rows] = {}
 
     def run(self) -> None:
         """Join what can be joined."""
-        seeds = [(group, rows) for group in self.planner.groups if (rows := Rows.of(group))]
+        seeds = {group: rows for group in self.planner.groups if (rows := Rows.of(group))}
         if not seeds:
             return
-        self.position = {node: i for i, node in enumerate(self.graph)}
-        self._collect(dict(seeds))
-        for group, _ in reversed(seeds):
-            cluster = self.cluster_of[group]
-            while self._grow(cluster):
+        clusters = Clusters(self.graph, self.planner)
+        self.rows_of = {clusters.cluster_of[group]: rows for group, rows in seeds.items()}
+        for group in reversed(seeds):
+            while self._grow(clusters, clusters.cluster_of[group]):
                 pass
-        merged = {id(c): c for c in self.cluster_of.values() if len(c.groups) > 1}
-        for cluster in merged.values():
-            self._commit(cluster)
+        clusters.commit(KIND)
 
-    def _collect(self, seeds: dict[Group, Rows]) -> None:
-        """A cluster for each group and each node alone, and who reads whom."""
-        for group in self.planner.groups:
-            self.cluster_of[group] = _Cluster([group], seeds.get(group))
-        for node in self.planner.kept:
-            self.cluster_of[node] = _Cluster([], None)
-        for group in self.planner.groups:
-            for node in group.members:
-                self._link(self.cluster_of[group], node, group.members)
-        for node in self.planner.kept:
-            self._link(self.cluster_of[node], node, ())
-
-    def _link(self, cluster: _Cluster, node: Node, own: Container[Node]) -> None:
-        for value in node.inputs:
-            source = self._source(value.node) if value.node not in own else None
-            if source is not None and source is not cluster:
-                cluster.before.add(source)
-                source.after.add(cluster)
-
-    def _source(self, node: Node | None) -> _Cluster | None:
-        """Where a node is stored."""
-        if node is None:
-            return None
-        group = self.planner.stored.get(node)
-        return self.cluster_of.get(node if group is None else group)
-
-    # -------------------------------------------------------------------------------------- growing
-
-    def _grow(self, cluster: _Cluster) -> bool:
+    def _grow(self, clusters: Clusters, cluster: Cluster) -> bool:
         """Join one more; whether there was one."""
-        for other in self._neighbours(cluster):
-            if self._may_join(cluster, other):
-                self._join(cluster, other)
+        rows = self.rows_of[cluster]
+        for other in self._neighbours(clusters, cluster):
+            if self._may_join(clusters, rows, cluster, other):
+                clusters.join(cluster, other)
                 return True
         return False
 
-    def _neighbours(self, cluster: _Cluster) -> Iterator[_Cluster]:
-        for other in sorted((*cluster.before, *cluster.after), key=self._rank):
-            if other.groups:
+    def _neighbours(self, clusters: Clusters, cluster: Cluster) -> Iterator[Cluster]:
+        """Whom it reads and who reads it, and sums of columns of what it reads too."""
+        rows = self.rows_of[cluster]
+        beside = [c for source in cluster.before for c in source.after if _has_sums(c, rows)]
+        near = dict.fromkeys((*cluster.before, *cluster.after, *beside))
+        for other in sorted(near, key=clusters.rank):
+            if other.groups and other is not cluster:
                 yield other
 
-    def _rank(self, cluster: _Cluster) -> int:
-        return max((self.position[node] for node in cluster.nodes), default=-1)
-
-    def _may_join(self, cluster: _Cluster, other: _Cluster) -> bool:
-        rows = cluster.rows
-        assert rows is not None
-        if other.rows not in (None, rows):
+    def _may_join(self, clusters: Clusters, rows: Rows, cluster: Cluster, other: Cluster) -> bool:
+        if self.rows_of.get(other) not in (None, rows):
             return False
         if not all(self._is_by_rows(group, rows) for group in other.groups):
             return False
-        nodes = cluster.nodes | other.nodes
-        most, inputs = self.planner.limits
-        read = {v for node in nodes for v in node.inputs if v.node not in nodes}
-        if len(nodes) > most or len(read) > inputs:
+        if not clusters.is_within_limits(cluster, other):
             return False
-        ordered = sorted(nodes, key=self.position.__getitem__)
-        return rows.holds(ordered) and not self._is_circular(cluster, other)
+        ordered = sorted(cluster.nodes | other.nodes, key=clusters.position.__getitem__)
+        return rows.holds(ordered) and not clusters.is_circular(cluster, other)
 
     @staticmethod
     def _is_by_rows(group: Group, rows: Rows) -> bool:
@@ -244,59 +187,6 @@ class RowMerger:
             return False
         return group.shape in rows.shapes or rows.has_columns(group)
 
-    @staticmethod
-    def _is_circular(cluster: _Cluster, other: _Cluster) -> bool:
-        """Whether something else lies on a way from one to the other."""
-        both = (cluster, other)
-        waiting = [c for part in both for c in part.after if c not in both]
-        seen = set(waiting)
-        while waiting:
-            for following in waiting.pop().after:
-                if following in both or len(seen) > _PATIENCE:
-                    return True
-                if following not in seen:
-                    seen.add(following)
-                    waiting.append(following)
-        return False
 
-    def _join(self, cluster: _Cluster, other: _Cluster) -> None:
-        for group in other.groups:
-            self.cluster_of[group] = cluster
-        cluster.groups += other.groups
-        for one in other.before:
-            one.after.discard(other)
-            one.after.add(cluster)
-        for one in other.after:
-            one.before.discard(other)
-            one.before.add(cluster)
-        cluster.before = (cluster.before | other.before) - {cluster, other}
-        cluster.after = (cluster.after | other.after) - {cluster, other}
-
-    # ----------------------------------------------------------------------------------- the result
-
-    def _commit(self, cluster: _Cluster) -> None:
-        """Make one group of a cluster."""
-        first, *others = cluster.groups
-        planner = self.planner
-        for other in others:
-            for node, index_class in other.members.items():
-                first.members.setdefault(node, index_class)
-            planner.groups.remove(other)
-        first.kind = KIND
-        gone = set(others)
-        for node in first.members:
-            homes = [group for group in planner.home.get(node, ()) if group not in gone]
-            planner.home[node] = homes if first in homes else [*homes, first]
-        for node in first.members:
-            if planner.stored.get(node) in (first, *gone):
-                planner.stored[node] = first
-                if not self._is_read_outside(node, first):
-                    del planner.stored[node]
-
-    def _is_read_outside(self, node: Node, group: Group) -> bool:
-        for user, _ in node.output.uses:
-            if isinstance(user, Graph) or user in self.planner.kept:
-                return True
-            if any(home is not group for home in self.planner.home.get(user, ())):
-                return True
-        return False
+def _has_sums(cluster: Cluster, rows: Rows) -> bool:
+    return bool(cluster.groups) and all(map(rows.has_columns, cluster.groups))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Hashable
 
-from irflow.ir.graph import Node
+from irflow import dims
+from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ops.barrier import OptimizationBarrier
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.elementwise import Convert, Elementwise
+from irflow.ops.pools import PoolOp
 from irflow.ops.selection import ArgReduce
 from irflow.ops.shape import Concatenate, Pad, Reverse, Slice, Transpose
 
@@ -18,9 +20,13 @@ from irflow.ops.shape import Concatenate, Pad, Reverse, Slice, Transpose
 EXPENSIVE = 8
 # Up to here an element may be computed in two kernels instead of being stored and loaded.
 CHEAP = 4
+# Numbers of columns are computed for themselves where so many rows read them.
+_MANY_ROWS = 32
+# Nodes that are looked at in search of sums of rows.
+_PATIENCE = 32
 
 _MOVES = (Transpose, Reshape, Broadcast, Reverse, Slice, Pad, Concatenate)
-_PROLOGUE = (Transpose, Reshape, Broadcast, Convert)
+_PROLOGUE = (Transpose, Reshape, Broadcast, Convert, Slice)
 
 
 class Reading(enum.Enum):
@@ -59,19 +65,32 @@ def _reading_of_broadcast(node: Node) -> Reading:
     return Reading.ONCE if all(shape[axis] == 1 for axis in repeated) else Reading.REPEATED
 
 
+def repeats_columns(node: Node) -> bool:
+    """Whether a broadcast repeats numbers of columns for many rows."""
+    op = node.op
+    if type(op) is not Broadcast or len(op.shape) < 2 or op.axes != (len(op.shape) - 1,):
+        return False
+    rows = dims.product(op.shape[:-1])
+    fewest = rows if isinstance(rows, int) else dims.bounds(rows)[0]
+    return fewest is not None and fewest >= _MANY_ROWS
+
+
 def index_map(node: Node, position: int) -> Hashable:
     """From the index of a result to that of an operand: equal keys, equal maps."""
-    axes = _reduced_axes(node)
+    axes = reduced_axes(node)
     return (node.op, position) if axes is None else ("reduce", axes)
 
 
 def reduction(node: Node) -> Hashable | None:
     """What reductions in one kernel have in common: the shape that they read and the axes."""
-    axes = _reduced_axes(node)
+    if isinstance(node.op, PoolOp):
+        return node.op, tuple(value.type.shape for value in node.inputs)
+    axes = reduced_axes(node)
     return None if axes is None else (node.inputs[0].type.shape, axes)
 
 
-def _reduced_axes(node: Node) -> tuple[int, ...] | None:
+def reduced_axes(node: Node) -> tuple[int, ...] | None:
+    """The axes of a reduction; None for other nodes."""
     op = node.op
     if type(op) is Reduce:
         return op.axes
@@ -86,11 +105,70 @@ def is_contraction(node: Node) -> bool:
 def is_prologue(node: Node) -> bool:
     """Whether a contraction may compute this while it reads an operand.
 
-    A reshape of permuted axes it may not: every element would be found by divisions.
+    A reshape of permuted or cut axes it may not, unless only axes of size 1 come and go: every
+    element would be found by divisions.
     """
     if type(node.op) is Reshape and (source := node.inputs[0].node) is not None:
-        return type(source.op) is not Transpose
+        return type(source.op) not in (Transpose, Slice) or _only_moves_ones(node)
     return type(node.op) in _PROLOGUE or is_scalar_constant(node)
+
+
+def _only_moves_ones(node: Node) -> bool:
+    before, after = node.inputs[0].type.shape, node.output.type.shape
+    return [size for size in before if size != 1] == [size for size in after if size != 1]
+
+
+def epilogue_ends(graph: Graph) -> set[Node]:
+    """Where chains of elementwise nodes behind contractions end.
+
+    Each node of such a chain is all that reads the one before, element by element.
+    """
+    ends = set()
+    for node in graph:
+        if is_contraction(node) and len(node.outputs) == 1:
+            while (following := _only_reader(node)) is not None:
+                node = following
+            ends.add(node)
+    return ends
+
+
+def _only_reader(node: Node) -> Node | None:
+    users = {user for user, _ in node.output.uses}
+    user = users.pop() if len(users) == 1 else None
+    if not isinstance(user, Node) or type(user.op) not in _POINTWISE:
+        return None
+    return user if user.output.type.shape == node.output.type.shape else None
+
+
+def is_shift_of_stored(node: Node) -> bool:
+    """Whether an operand is in memory, and the others are numbers repeated for its elements.
+
+    Then to compute an element costs no more traffic than to load it.
+    """
+    stored = [value for value in node.inputs if not _is_repeated(value)]
+    if len(stored) != 1 or type(node.op) is not Elementwise:
+        return False
+    source = stored[0].node
+    return source is None or is_contraction(source)
+
+
+def _is_repeated(value: Value) -> bool:
+    node = value.node
+    return node is not None and (type(node.op) is Broadcast or is_scalar_constant(node))
+
+
+def leads_to_rows(node: Node) -> bool:
+    """Whether functions of the elements lead to sums along the last axis, so that rows pay."""
+    shape, axes = node.output.type.shape, (node.output.type.rank - 1,)
+    waiting, seen = [node], 0
+    while waiting and seen < _PATIENCE:
+        seen += 1
+        for user in waiting.pop().output.users:
+            if reduced_axes(user) == axes:
+                return True
+            if type(user.op) in _POINTWISE and user.output.type.shape == shape:
+                waiting.append(user)
+    return False
 
 
 def is_scalar_constant(node: Node) -> bool:

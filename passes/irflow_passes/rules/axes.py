@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from irflow.ir.graph import Node, Value
+from typing import cast
+
+from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.broadcast import Broadcast, Reshape
-from irflow.ops.shape import Reverse, Transpose, inverse_permutation
+from irflow.ops.shape import Reverse, Slice, Transpose, inverse_permutation
 from irflow.transform import RuleBuilder, rewrites
 from irflow_passes.rules.match import made_by
+from irflow_passes.rules.shapes import inserted_ones
 
 
 @rewrites(Transpose)
@@ -56,6 +59,43 @@ def transpose_below_broadcast(node: Node, build: RuleBuilder) -> Value | None:
     return build(Broadcast(node.output.type.shape, tuple(sorted(moved))), operand)
 
 
+@rewrites(Slice)
+def slice_below_transpose(node: Node, build: RuleBuilder) -> Value | None:
+    """`slice transpose x` is `transpose slice x`, if nobody wants the whole transpose."""
+    assert isinstance(node.op, Slice)
+    inner = made_by(node.inputs[0], Transpose)
+    if inner is None or not all(_is_slice(user) for user, _ in node.inputs[0].uses):
+        return None
+    producer, op = inner
+    place = inverse_permutation(op.perm)
+    start, stop, step = (
+        tuple(bounds[axis] for axis in place)
+        for bounds in (node.op.start, node.op.stop, node.op.step)
+    )
+    return build(op, build(Slice(start, stop, cast(tuple[int, ...], step)), producer.inputs[0]))
+
+
+def _is_slice(user: Node | Graph) -> bool:
+    return isinstance(user, Node) and isinstance(user.op, Slice)
+
+
+@rewrites(Reshape)
+def drop_ones_below_transpose(node: Node, build: RuleBuilder) -> Value | None:
+    """Axes of size 1 are taken away before the others are permuted."""
+    assert isinstance(node.op, Reshape)
+    inner = made_by(node.inputs[0], Transpose)
+    if inner is None:
+        return None
+    producer, op = inner
+    places = inserted_ones(node.op.shape, node.inputs[0].type.shape)
+    if places is None or len(places) == len(op.perm):
+        return None
+    axes = [op.perm[place] for place in places]
+    x, order = producer.inputs[0], sorted(axes)
+    small = build(Reshape(tuple(x.type.shape[axis] for axis in order)), x)
+    return build(Transpose(tuple(order.index(axis) for axis in axes)), small)
+
+
 @rewrites(Reverse)
 def drop_reverse(node: Node, build: RuleBuilder) -> Value | None:
     """Reversing axes of size 1, or none, changes nothing."""
@@ -84,6 +124,8 @@ RULES = (
     merge_transposes,
     transpose_ones_to_reshape,
     transpose_below_broadcast,
+    slice_below_transpose,
+    drop_ones_below_transpose,
     drop_reverse,
     merge_reverses,
 )

@@ -11,7 +11,7 @@ from irflow.ir.graph import Node, Value
 from irflow.ops.broadcast import Broadcast
 from irflow.ops.shape import Concatenate, Pad, Slice
 from irflow.transform import NoMatch, RuleBuilder, rewrites
-from irflow_passes.rules.match import are_static, made_by
+from irflow_passes.rules.match import are_static, made_by, uniform
 
 
 def _is_cut(op: Slice, shape: tuple[Size, ...], axis: int) -> bool:
@@ -145,7 +145,44 @@ def drop_empty_operands(node: Node, build: RuleBuilder) -> Value | None:
     return build(node.op, *kept)
 
 
+@rewrites("add")
+def add_of_pads(node: Node, build: RuleBuilder) -> Value | None:
+    """The sum of neighbouring pieces, each with zeros for the other, is both joined.
+
+    The gradient of slices has this form. The sum would turn -0.0 into 0.0.
+    """
+    found = [_placed(value) for value in node.inputs]
+    pieces = sorted((f for f in found if f is not None), key=lambda piece: piece[2])
+    if len(pieces) < 2 or pieces[0][1] != pieces[1][1]:
+        return None
+    first, second = pieces
+    axis, shape = first[1], node.output.type.shape
+    end = first[2] + first[0].type.shape[axis]
+    if end != second[2]:
+        return None
+    joined = build(Concatenate(axis), first[0], second[0])
+    rest = shape[axis] - second[2] - second[0].type.shape[axis]
+    low, high = ([0] * len(shape) for _ in range(2))
+    low[axis], high[axis] = first[2], cast(int, rest)
+    zero = build.constant(node.output.type.dtype.numpy.type(0))
+    return build(Pad(tuple(low), tuple(high), (0,) * len(shape)), joined, zero)
+
+
+def _placed(value: Value) -> tuple[Value, int, int] | None:
+    """What is padded with zeros along one axis, that axis, and where it begins there."""
+    inner = made_by(value, Pad)
+    if inner is None or uniform(inner[0].inputs[1]) != 0 or any(inner[1].interior):
+        return None
+    node, op = inner
+    amounts = [*zip(op.low, op.high, strict=True)]
+    axes = [axis for axis, pair in enumerate(amounts) if pair != (0, 0)]
+    if len(axes) != 1 or not are_static((*amounts[axes[0]], value.type.shape[axes[0]])):
+        return None
+    return node.inputs[0], axes[0], cast(int, op.low[axes[0]])
+
+
 RULES = (
+    add_of_pads,
     drop_full_slice,
     merge_slices,
     slice_of_broadcast,
