@@ -11,6 +11,7 @@ from typing import ClassVar
 from irflow.backend import Backend, CompileOptions, Executable, Reason
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
+from irflow.loops import Kernel
 from irflow.lowering import Target
 from irflow.lowering.program import Program
 from irflow.ops import DynamicUpdateSlice
@@ -41,6 +42,18 @@ def largest_cache() -> int:
         return Target().l3_bytes
 
 
+DOTS = {"avx512bf16": "bf16", "avx512vnni": "u8"}
+"""Features of processors that multiply and sum up narrow elements, and which."""
+
+
+@cache
+def host_features() -> frozenset[str]:
+    """What this processor has besides the instructions of all of its kind."""
+    from llvmlite import binding
+
+    return frozenset(name for name, has in binding.get_host_cpu_features().items() if has)
+
+
 @cache
 def host_target() -> Target:
     """What schedules need to know of this machine."""
@@ -54,7 +67,8 @@ def host_target() -> Target:
         width, registers = 64, 32
     elif features.get("avx"):
         width, registers = 32, 16
-    return Target(name, width, registers, l3_bytes=largest_cache())
+    dots = tuple(dtype for feature, dtype in DOTS.items() if width == 64 and features.get(feature))
+    return Target(name, width, registers, l3_bytes=largest_cache(), dots=dots)
 
 
 class LlvmBackend(Backend):
@@ -93,6 +107,20 @@ class LlvmBackend(Backend):
         if not isinstance(work, Program):
             raise UnsupportedError("the llvm backend compiles programs; lower the graph first")
         return LlvmExecutable(work, options)
+
+    def build(
+        self,
+        make: Callable[[Callable[[Kernel], None]], Graph | Program],
+        options: CompileOptions,
+    ) -> Executable:
+        """Kernels are compiled by a thread while others are still written."""
+        from irflow_llvm.batches import Batches
+        from irflow_llvm.runtime import LlvmExecutable
+
+        with Batches(LlvmExecutable.level_of(options)) as batches:
+            program = make(batches.add)
+            assert isinstance(program, Program)
+            return LlvmExecutable(program, options, batches)
 
     def fingerprint(self) -> tuple[str, ...] | None:
         """LLVM and the processor it compiles for."""

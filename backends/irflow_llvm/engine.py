@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -14,6 +18,16 @@ from irflow.backend.cache import cached, name_of
 from irflow.errors import LoweringError
 
 LEVEL = 2
+
+KEPT = 256
+"""So many object files stay in memory."""
+
+Code = tuple[str, bytes]
+"""An object file, and the name under which it is kept."""
+
+_EMIT = "LLVMPY_TargetMachineEmitToMemory"
+_codes: dict[str, bytes] = {}
+_own = threading.local()
 
 
 @cache
@@ -35,14 +49,14 @@ def target_machine(cpu: str = "", features: str = "", triple: str = "") -> Any:
     )
 
 
-def parse(text: str, machine: Any) -> Any:
-    """A verified module.
+def parse(text: str, machine: Any, context: Any = None) -> Any:
+    """A verified module, in LLVM's context for all unless another is given.
 
     Raises:
         LoweringError: LLVM rejects the text; shows its message and the line.
     """
     try:
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(text, context)
         module.verify()
     except RuntimeError as error:
         raise _explain(text, str(error)) from None
@@ -84,10 +98,10 @@ def _quick(module: Any, machine: Any) -> None:
     manager.run(module, builder)
 
 
-def compiled(text: str, level: int = LEVEL, machine: Any = None) -> Any:
+def compiled(text: str, level: int = LEVEL, machine: Any = None, context: Any = None) -> Any:
     """An optimised module."""
     machine = machine or target_machine()
-    module = parse(text, machine)
+    module = parse(text, machine, context)
     optimize(module, machine, level)
     return module
 
@@ -104,10 +118,46 @@ def optimized(text: str, level: int = LEVEL) -> str:
 
 def object_code(text: str, level: int = LEVEL, machine: Any = None) -> bytes:
     """The machine code of a module as an object file, for this machine or another."""
-    machine = machine or target_machine()
-    return bytes(machine.emit_object(compiled(text, level, machine)))
+    if machine is None:
+        if not hasattr(_own, "machine"):
+            _own.machine = target_machine.__wrapped__()
+        machine = _own.machine
+    return _emitted(compiled(text, level, machine, llvm.create_context()), machine)
 
 
+def _emitted(module: Any, machine: Any) -> bytes:
+    """Object code, made while other threads may do the same.
+
+    llvmlite has one lock for all of LLVM, though threads whose contexts and machines are their own
+    need none; here, where nearly all of the time is spent, it is left out.
+    """
+    emit = _emit()
+    if emit is None:
+        return bytes(machine.emit_object(module))
+    with llvm.ffi.OutputString() as message:
+        memory = emit(machine, module, 1, message)
+        if not memory:
+            raise LoweringError("LLVM makes no machine code", facts=[("llvm", str(message))])
+    library = llvm.ffi.lib
+    try:
+        size = library.LLVMPY_GetBufferSize(memory)
+        return ctypes.string_at(library.LLVMPY_GetBufferStart(memory), size)
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+@cache
+def _emit() -> Any:
+    """LLVM's function that makes code, without the lock; None where llvmlite is another one."""
+    with suppress(AttributeError, OSError):
+        locked = getattr(llvm.ffi.lib, _EMIT)
+        found = getattr(ctypes.CDLL(llvm.ffi.lib._name), _EMIT)
+        found.argtypes, found.restype = locked.argtypes, locked.restype
+        return found
+    return None
+
+
+@cache
 def identity() -> tuple[str, ...]:
     """What machine code for this machine depends on besides its IR."""
     version = ".".join(map(str, llvm.llvm_version_info))
@@ -119,6 +169,18 @@ def identity() -> tuple[str, ...]:
 def object_name(text: str, level: int = LEVEL) -> str:
     """The name under which `cached_object_code` keeps what it returns."""
     return name_of((*identity(), str(level), text))
+
+
+def cached_code(text: str, level: int = LEVEL) -> Code:
+    """`cached_object_code` with its name; what was made last in this process is in memory."""
+    name = object_name(text, level)
+    found = _codes.pop(name, None)
+    if found is None:
+        found = cached_object_code(text, level)
+    _codes[name] = found
+    while len(_codes) > KEPT:
+        _codes.pop(next(iter(_codes)), None)
+    return name, found
 
 
 def cached_object_code(text: str, level: int = LEVEL) -> bytes:
@@ -150,20 +212,21 @@ class Engine:
     """
 
     def __init__(self, text: str, level: int = LEVEL) -> None:
-        self._load(cached_object_code(text, level))
+        self._load([cached_code(text, level)[1]])
 
     @classmethod
-    def of_object(cls, code: bytes) -> Engine:
-        """Machine code that `object_code` made for this machine."""
+    def of_objects(cls, codes: Iterable[bytes]) -> Engine:
+        """Machine code that `object_code` made for this machine; each may call the others."""
         made = cls.__new__(cls)
-        made._load(code)
+        made._load(codes)
         return made
 
-    def _load(self, code: bytes) -> None:
+    def _load(self, codes: Iterable[bytes]) -> None:
         # The engine takes the machine over, so the shared one cannot be used.
         machine = target_machine.__wrapped__()
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        for code in codes:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:

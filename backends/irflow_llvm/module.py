@@ -14,11 +14,13 @@ class Module:
         functions: their text, in order.
         symbols: declarations and helper functions by name.
         metadata: numbered nodes; the number is the position.
+        features: of the processor for which instructions may be chosen.
     """
 
     functions: list[str] = field(default_factory=list)
     symbols: dict[str, str] = field(default_factory=dict)
     metadata: list[str] = field(default_factory=list)
+    features: frozenset[str] = frozenset()
 
     def loop_metadata(self, hint: str) -> str:
         """A node for one loop, as it is attached to the branch that closes it."""

@@ -18,18 +18,23 @@ from irflow.errors import ArenaError
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.ir.types import TensorType
 from irflow.lowering import grain
-from irflow.lowering.memory import Layout
+from irflow.lowering.limit import require_within
+from irflow.lowering.memory import Interval, Layout, least_bytes
 from irflow.lowering.program import HostStep, KernelStep, LoopStep, Program, every_step
 from irflow_llvm import engine, workers
 from irflow_llvm.address import address
+from irflow_llvm.backend import host_features
+from irflow_llvm.batches import Batches
 from irflow_llvm.builtin import builtin
 from irflow_llvm.emit import emit_module
 from irflow_llvm.entry import Part, Segment, entry_text, segments
-from irflow_llvm.pool import PARALLEL
 
 ALIGNMENT = 64
 LARGEST = 5
 """So many buffers are named where memory is short."""
+
+LISTED = 30
+"""So many buffers are in the log."""
 
 KEPT_SIZES = 16
 """For so many combinations of symbolic sizes the memory is kept between calls."""
@@ -43,9 +48,9 @@ _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
 @lru_cache(maxsize=256)
-def engine_for(text: str, level: int) -> engine.Engine:
-    """The machine code of a module; equal modules are compiled once."""
-    return engine.Engine(text, level)
+def engine_for(codes: tuple[bytes, ...]) -> engine.Engine:
+    """Object files in memory; equal ones are there once."""
+    return engine.Engine.of_objects(codes)
 
 
 class Frame:
@@ -100,10 +105,16 @@ def arena(program: Program, layout: Layout, sizes: Mapping[str, int]) -> np.ndar
 
 
 def memory_report(program: Program, layout: Layout, sizes: Mapping[str, int]) -> str:
-    """The arena and what lies where in it, largest first."""
-    lines = [f"{program.name}: an arena of {layout.nbytes:,} bytes"]
-    for number, nbytes in _temporaries(program, layout, sizes):
-        lines.append(f"  b{number}: {nbytes:,} bytes at {layout.offsets[number]:,}")
+    """The arena and the largest of what lies in it: type, bytes, place, steps that need it."""
+    times, rows = program.lifetimes(), _temporaries(program, layout, sizes)
+    least = least_bytes(Interval(*times[number], nbytes) for number, nbytes in rows)
+    lines = [f"{program.name}: an arena of {layout.nbytes:,} bytes, of which {least:,} at once"]
+    for number, nbytes in rows[:LISTED]:
+        first, last = times[number]
+        place = f"at {layout.offsets[number]:,}, steps {first} to {last}"
+        lines.append(f"  b{number} {program.buffers[number].type}: {nbytes:,} bytes {place}")
+    if len(rows) > LISTED:
+        lines.append(f"  and {len(rows) - LISTED} more of {rows[LISTED][1]:,} bytes at the most")
     return "\n".join(lines)
 
 
@@ -152,16 +163,25 @@ class LlvmExecutable(Executable):
     Args:
         program: lowered code.
         options: how hard LLVM tries.
+        batches: what has some of its kernels already.
     """
 
-    def __init__(self, program: Program, options: CompileOptions) -> None:
+    def __init__(
+        self, program: Program, options: CompileOptions, batches: Batches | None = None
+    ) -> None:
         super().__init__(program.graph)
         self.program = program
         self.level = self.level_of(options)
-        log.write("source", self.text)
-        if PARALLEL in self.text:
-            workers.pool()  # The engine finds its function by name.
-        self.open(program, segments(program), engine_for(self.text, self.level))
+        self.memory_limit = options.memory_limit
+        log.write("source", lambda: self.text)
+        parts = segments(program)
+        with batches or Batches(self.level) as made:
+            entries = entry_text(parts, program, workers.is_supported())
+            codes = made.finish(program.kernels(), entries)
+            if made.has_cuts:
+                workers.pool()  # The engine finds its function by name.
+        self.codes = tuple(codes)
+        self.open(program, parts, engine_for(tuple(code for _, code in codes)))
 
     @staticmethod
     def level_of(options: CompileOptions) -> int:
@@ -172,7 +192,7 @@ class LlvmExecutable(Executable):
     @cached_property
     def text(self) -> str:
         """The module, as LLVM IR."""
-        return self._module_text(cuts=workers.is_supported())
+        return self._module_text(workers.is_supported(), host_features())
 
     def open(self, program: Program, parts: Sequence[Part], made: engine.Engine) -> None:
         """Get ready for calls.
@@ -205,9 +225,9 @@ class LlvmExecutable(Executable):
         """Whether a call may take long enough that other threads should run meanwhile."""
         return is_long(self.program)
 
-    def _module_text(self, cuts: bool) -> str:
-        entries = entry_text(segments(self.program), self.program)
-        return emit_module(self.program.kernels(), entries, cuts=cuts)
+    def _module_text(self, cuts: bool, features: frozenset[str] = frozenset()) -> str:
+        entries = entry_text(segments(self.program), self.program, cuts)
+        return emit_module(self.program.kernels(), entries, cuts=cuts, features=features)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         bound = self._bind(arrays)
@@ -246,7 +266,10 @@ class LlvmExecutable(Executable):
         found = self._bindings.get(key)
         if found is not None:
             return found
-        bound = Binding(self.program, bind_sizes(self.program.graph, arrays))
+        sizes = bind_sizes(self.program.graph, arrays)
+        if self.memory_limit is not None and sizes:  # Without symbols, it was asked before.
+            require_within(self.program, sizes, self.memory_limit)
+        bound = Binding(self.program, sizes)
         with self._lock:
             while len(self._bindings) >= KEPT_SIZES:
                 self._bindings.pop(next(iter(self._bindings)))
@@ -291,7 +314,7 @@ class LlvmExecutable(Executable):
 
     def object_code(self) -> bytes:
         """The machine code as an object file, which needs nothing else and runs on one thread."""
-        return engine.object_code(self._module_text(cuts=False), self.level)
+        return engine.object_code(self._module_text(False, host_features()), self.level)
 
     def machine_code(self, kind: str, triple: str, cpu: str) -> bytes:
         """The same for another machine, as `"object"` or `"asm"`; its loops are cut for this one.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from irflow.backend import CompileOptions, Executable
-from irflow.backend.cache import lookup
+from irflow.backend.cache import keep, lookup
 from irflow.ir.graph import Graph
 from irflow.lowering.program import Program
 from irflow.lowering.stored import StoredProgram, read_program, write_program
 from irflow_llvm import workers
-from irflow_llvm.engine import Engine, cached_object_code, object_name
+from irflow_llvm.engine import Code, Engine
 from irflow_llvm.entry import Segment
 from irflow_llvm.pool import PARALLEL
 from irflow_llvm.runtime import LlvmExecutable
@@ -20,10 +20,11 @@ def save(executable: Executable) -> bytes | None:
     """An executable as bytes; None if a part of it runs on the host."""
     if not isinstance(executable, LlvmExecutable) or not executable.is_native:
         return None
-    name = object_name(executable.text, executable.level)
-    if lookup(name) is None:  # The code comes from this process's memory.
-        cached_object_code(executable.text, executable.level)
-    facts: dict[str, str | bool] = {"code": name, "long": executable.is_long}
+    for name, code in executable.codes:
+        if lookup(name) is None:  # The code comes from this process's memory.
+            keep(name, code)
+    names = " ".join(name for name, _ in executable.codes)
+    facts: dict[str, str | bool] = {"code": names, "long": executable.is_long}
     return write_program(executable.program, facts)
 
 
@@ -37,14 +38,17 @@ def restore(
         LoweringError: the code is that of something else.
     """
     program, facts = read_program(content, graph, work)
-    name, is_long = facts.get("code"), facts.get("long")
-    if not isinstance(name, str) or not isinstance(is_long, bool):
+    names, is_long = facts.get("code"), facts.get("long")
+    if not isinstance(names, str) or not isinstance(is_long, bool):
         raise ValueError("not an executable")
-    code = lookup(name)
-    if code is None:
-        raise ValueError("its code is gone")
+    codes = []
+    for name in names.split():
+        code = lookup(name)
+        if code is None:
+            raise ValueError("its code is gone")
+        codes.append((name, code))
     try:
-        return StoredExecutable(program, options, code, is_long)
+        return StoredExecutable(program, options, codes, is_long)
     except RuntimeError as error:
         raise ValueError(f"LLVM does not take its code: {error}") from error
 
@@ -55,19 +59,26 @@ class StoredExecutable(LlvmExecutable):
     Args:
         program: what is known of it.
         options: how hard LLVM tried.
-        code: an object file.
+        codes: object files and their names.
         is_long: whether calls may take long.
     """
 
     def __init__(
-        self, program: StoredProgram, options: CompileOptions, code: bytes, is_long: bool
+        self,
+        program: StoredProgram,
+        options: CompileOptions,
+        codes: Sequence[Code],
+        is_long: bool,
     ) -> None:
         Executable.__init__(self, lambda: program.whole.graph)
         self._is_long = is_long
         self.level = self.level_of(options)
-        if PARALLEL.encode() in code:
+        self.memory_limit = options.memory_limit
+        self.codes = tuple(codes)
+        if any(PARALLEL.encode() in code for _, code in codes):
             workers.pool()  # The engine finds its function by name.
-        self.open(program, [Segment("entry0", ())], Engine.of_object(code))
+        engine = Engine.of_objects(code for _, code in codes)
+        self.open(program, [Segment("entry0", ())], engine)
 
     @property
     def is_long(self) -> bool:

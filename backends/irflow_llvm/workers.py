@@ -78,6 +78,16 @@ def is_supported() -> bool:
     return sys.platform == "linux" and platform.machine() in FUTEX
 
 
+def has_begun() -> bool:
+    """Whether there is a pool already."""
+    return _pool is not None
+
+
+def code() -> tuple[str, int]:
+    """The module of the pool, and how hard LLVM tries for it."""
+    return pool_text(platform.machine()), 1
+
+
 class Pool:
     """The threads, and the machine code that they run.
 
@@ -86,7 +96,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._engine = Engine(pool_text(platform.machine()), level=1)
+        self._engine = Engine(*code())
         self.address = self._engine.address(PARALLEL)
         binding.add_symbol(PARALLEL, self.address)
         self._worker = ctypes.c_void_p(self._engine.address("irflow_worker"))

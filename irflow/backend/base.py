@@ -23,6 +23,7 @@ from irflow.lowering.target import GENERIC, Target
 from irflow.transform.pass_ import describe
 
 if TYPE_CHECKING:
+    from irflow.loops import Kernel
     from irflow.lowering.program import Program
 
 
@@ -72,11 +73,13 @@ class CompileOptions:
         name: the name of the function, for listings.
         level: the optimisation level, 0 to 3.
         threads: worker threads of the native code; 0 means as many as the process may use.
+        memory_limit: the most bytes that intermediate values may take; None for no limit.
     """
 
     name: str = "main"
     level: int = 2
     threads: int = 0
+    memory_limit: int | None = None
 
 
 class Executable(ABC):
@@ -162,6 +165,17 @@ class Backend(ABC):
     @abstractmethod
     def compile(self, work: Graph | Program, options: CompileOptions) -> Executable:
         """Make an executable of a checked graph, or of a program, by `level`."""
+
+    def build(
+        self,
+        make: Callable[[Callable[[Kernel], None]], Graph | Program],
+        options: CompileOptions,
+    ) -> Executable:
+        """Compile what `make` returns; it tells of each kernel as soon as that is written.
+
+        Backends may override this to work on kernels while others are still to come.
+        """
+        return self.compile(make(lambda _: None), options)
 
     def fingerprint(self) -> tuple[str, ...] | None:
         """All that an executable depends on besides the graph, the pipeline, the options, the

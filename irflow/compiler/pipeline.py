@@ -13,6 +13,7 @@ from irflow.compiler.backends import selected_backend
 from irflow.ir.graph import Graph, Node
 
 if TYPE_CHECKING:
+    from irflow.loops import Kernel
     from irflow.lowering.program import Program
     from irflow.transform.manager import Report
 
@@ -55,11 +56,11 @@ class Lowered:
     def __str__(self) -> str:
         return str(self.graph)
 
-    def program(self) -> Program:
-        """The loop nests, for backends that take programs."""
+    def program(self, watch: Callable[[Kernel], None] | None = None) -> Program:
+        """The loop nests, for backends that take programs; `watch` gets each as it is written."""
         from irflow.lowering.lower import lower_graph
 
-        return lower_graph(self.graph, self.options.name, self.backend.target())
+        return lower_graph(self.graph, self.options.name, self.backend.target(), watch)
 
     def compile(self) -> Executable:
         """Let the backend make an executable.
@@ -67,10 +68,10 @@ class Lowered:
         Raises:
             UnsupportedError: the graph holds what the backend cannot run.
         """
-        return self.backend.compile(self.work(), self.options)
+        return self.backend.build(self.work, self.options)
 
-    def work(self) -> Graph | Program:
-        """What the backend compiles, by its level.
+    def work(self, watch: Callable[[Kernel], None] | None = None) -> Graph | Program:
+        """What the backend compiles, by its level; `watch` gets each kernel as it is written.
 
         Raises:
             UnsupportedError: the graph holds what the backend cannot run.
@@ -78,7 +79,7 @@ class Lowered:
         require_supported(self.backend, self.graph)
         if self.backend.level == "graph":
             return self.graph
-        program = self.program()
+        program = self.program(watch)
         log.write("kernels", lambda: str(program))
         return program
 

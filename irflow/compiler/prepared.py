@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from irflow import log
 from irflow.backend import Backend, CompileOptions, Executable
 from irflow.backend.cache import keep, lookup
@@ -9,11 +13,32 @@ from irflow.compiler.backends import selected_backend
 from irflow.compiler.compilations import is_recording
 from irflow.compiler.kept import is_unchanged, name_for
 from irflow.compiler.pipeline import Lowered, passed, pipeline_for
-from irflow.errors import IrflowError
+from irflow.errors import ArenaError, IrflowError, UnsupportedError
 from irflow.ir.graph import Graph
 
+if TYPE_CHECKING:
+    from irflow.loops import Kernel
+    from irflow.lowering.program import Program
+    from irflow.transform.manager import Report
 
-def prepare(graph: Graph, backend: str | Backend | None = None, *, level: int = 2) -> Lowered:
+AGAIN = (
+    "",
+    "rematerialize{{limit={0}}}",
+    "rematerialize{{recompute=all,limit={0}}}",
+    "rematerialize{{recompute=all}}",
+)
+"""Passes that are tried in turn where memory is limited to the given bytes. The pass counts values,
+of which some need no memory and others, in kernels of several results, need it for longer.
+"""
+
+
+def prepare(
+    graph: Graph,
+    backend: str | Backend | None = None,
+    *,
+    level: int = 2,
+    memory_limit: int | None = None,
+) -> Lowered:
     """`lower` for whoever wants nothing but the executable.
 
     An executable that is on disk is taken from there; the passes run when the graph after them, the
@@ -23,9 +48,19 @@ def prepare(graph: Graph, backend: str | Backend | None = None, *, level: int = 
         graph: a traced graph; it stays as it is.
         backend: its name, itself, or None for the selected one.
         level: the optimisation level, 0 to 3.
+        memory_limit: the most bytes that intermediate values may take; values are computed again
+            as far as it asks for that.
+
+    Raises:
+        UnsupportedError: there is a limit, and the backend plans no memory.
     """
     chosen = backend if isinstance(backend, Backend) else selected_backend(backend)
-    return _Prepared(graph, chosen, pipeline_for(chosen, level), CompileOptions(graph.name, level))
+    options = CompileOptions(graph.name, level, memory_limit=memory_limit)
+    if memory_limit is None:
+        return _Prepared(graph, chosen, pipeline_for(chosen, level), options)
+    if chosen.level == "graph":
+        raise UnsupportedError(f"the {chosen.name} backend plans no memory that could be limited")
+    return _Limited(graph, chosen, pipeline_for(chosen, level), options)
 
 
 class _Prepared(Lowered):
@@ -62,3 +97,35 @@ class _Prepared(Lowered):
         except (IrflowError, ValueError) as error:
             log.write("kernels", f"cache: {name} is made anew: {error}")
             return None
+
+
+class _Limited(_Prepared):
+    """The first of several pipelines with which intermediate values fit in the given memory."""
+
+    @cached_property
+    def _results(self) -> tuple[Graph, Report]:
+        return self._fitting[:2]
+
+    def program(self, watch: Callable[[Kernel], None] | None = None) -> Program:
+        return self._fitting[2]
+
+    @cached_property
+    def _fitting(self) -> tuple[Graph, Report, Program]:
+        from irflow.lowering.limit import nominal_sizes, require_within
+        from irflow.lowering.lower import lower_graph
+
+        backend, options, limit = self.backend, self.options, self.options.memory_limit
+        assert limit is not None
+        errors = []
+        for passes in AGAIN:
+            pipeline = pipeline_for(backend, options.level, {"late": passes.format(limit)})
+            graph, report = passed(self._traced, backend, pipeline, level=options.level)
+            program = lower_graph(graph, options.name, backend.target())
+            try:
+                require_within(program, nominal_sizes(graph), limit)
+            except ArenaError as error:
+                log.write("memory", f"with {passes or 'all values kept'}: {error}")
+                errors.append(error)
+                continue
+            return graph, report, program
+        raise errors[-1]

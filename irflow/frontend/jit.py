@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from irflow import compiler, dims, log, tree
+from irflow.compiler.collector import rare_collections
 from irflow.compiler.compilations import Compilation, note
 from irflow.compiler.config import selected_name
 from irflow.errors import UsageError
@@ -48,6 +49,7 @@ class Options:
     spec: tuple[Any, ...] | None
     constraints: str | None
     dynamic: bool | None
+    memory_limit: int | None = None
 
 
 class JitFunction:
@@ -146,7 +148,8 @@ class JitFunction:
         traced = self._trace(structure, call.statics, arguments)
         types = tuple(argument.type for argument in arguments)
         signature = Signature(self.name, self.parameters, structure, types, call.statics)
-        return Traced(traced, signature, self.options.backend, self.options.level)
+        options = self.options
+        return Traced(traced, signature, options.backend, options.level, options.memory_limit)
 
     # ------------------------------------------------------------------------------ inside
 
@@ -260,12 +263,21 @@ class JitFunction:
         return compiled
 
     def _compile(self, key: Key, remark: str = "", is_guarded: bool = False) -> Compiled:
+        with rare_collections():
+            return self._compiled(key, remark, is_guarded)
+
+    def _compiled(self, key: Key, remark: str, is_guarded: bool) -> Compiled:
         start = time.perf_counter()
         traced = self._traced(key, is_guarded)
         hints = self.parameters.hints(key.structure)
         reason = reason_for(self.name, key, next(reversed(self.cache), None), hints, remark)
         log.write("recompiles", reason)
-        lowered = compiler.prepare(traced.graph, self.options.backend, level=self.options.level)
+        lowered = compiler.prepare(
+            traced.graph,
+            self.options.backend,
+            level=self.options.level,
+            memory_limit=self.options.memory_limit,
+        )
         compiled = Compiled(traced, lowered, self._signature(key), self._lock)
         seconds = time.perf_counter() - start
         note(Compilation(reason, traced.graph, lowered, seconds))
@@ -330,6 +342,7 @@ def jit(
     spec: Any = None,
     constraints: str | None = None,
     dynamic: bool | None = None,
+    memory_limit: int | None = None,
 ) -> Any:
     """Compile a function of tensors; also usable as a decorator, with or without arguments.
 
@@ -357,9 +370,13 @@ def jit(
         constraints: bounds of the sizes, e.g. `"1 <= n <= 4096"`; several are parted by commas.
         dynamic: False compiles for each size by itself. True has symbols for first axes from the
             first call on, and for any other axis, the last one too, once its size changes.
+        memory_limit: the most bytes that intermediate values may take; arguments, results and
+            constants do not count. Values are computed again where that is needed. Each size is
+            compiled by itself then, unless `dynamic` or `spec` says otherwise.
 
     Raises:
-        UsageError: `dynamic` beside `spec`; there is no argument of a number.
+        UsageError: `dynamic` beside `spec`; there is no argument of a number; no positive limit.
+        ArenaError: from a call, where the limit cannot be kept.
         UnknownNameError: there is no argument of a name.
 
     >>> @jit
@@ -380,12 +397,17 @@ def jit(
             spec=spec,
             constraints=constraints,
             dynamic=dynamic,
+            memory_limit=memory_limit,
         )
     if spec is not None and dynamic is not None:
         raise UsageError(
             "jit: spec= says which sizes are symbolic, so that dynamic= says nothing",
             hint="give one of the two",
         )
+    if memory_limit is not None:
+        if type(memory_limit) is not int or memory_limit < 1:
+            raise UsageError(f"jit: memory_limit={memory_limit!r} is no positive number of bytes")
+        dynamic = False if dynamic is None and spec is None else dynamic
     options = Options(
         chosen_names(function, static_argnums, static_argnames),
         chosen_names(function, donate_argnums, donate_argnames),
@@ -394,5 +416,6 @@ def jit(
         None if spec is None else tuple(spec) if isinstance(spec, (tuple, list)) else (spec,),
         constraints,
         dynamic,
+        memory_limit,
     )
     return JitFunction(function, options)

@@ -249,6 +249,7 @@ class Traced:
     signature: Signature
     backend: str | None
     level: int
+    memory_limit: int | None = None
 
     @property
     def graph(self) -> Graph:
@@ -266,12 +267,13 @@ class Traced:
         Args:
             backend: whose passes and limits to respect; the selected one by default.
             level: the optimisation level, 0 to 3.
-            pipeline: passes to run instead of those of the level, e.g. `"canonicalize,dce"`.
+            pipeline: passes to run instead of those of the level, e.g. `"canonicalize,dce"`; no
+                limit of memory is kept then.
         """
-        result = compiler.lower(
-            self.function.graph,
-            backend or self.backend,
-            level=self.level if level is None else level,
-            pipeline=pipeline,
-        )
+        graph, chosen = self.function.graph, backend or self.backend
+        level, limit = self.level if level is None else level, self.memory_limit
+        if limit is not None and pipeline is None:
+            result = compiler.prepare(graph, chosen, level=level, memory_limit=limit)
+        else:
+            result = compiler.lower(graph, chosen, level=level, pipeline=pipeline)
         return Lowered(self.function, result, self.signature)

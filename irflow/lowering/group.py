@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
 from irflow import dims
+from irflow.analysis import structure_of
 from irflow.dims import Size
 from irflow.ir.attributes import DenseArray, has_symbols
 from irflow.ir.graph import Graph, Node, Value
@@ -59,6 +61,19 @@ class Group:
         inputs = [value for value in (*self.inputs, *origins) if value in read]
         group = replace(self, inputs=tuple(dict.fromkeys(inputs)), nodes=tuple(nodes))
         return group, {value: origin for value, origin in origins.items() if value in read}
+
+    def structure(self) -> Hashable:
+        """All that a kernel depends on: groups of equal structure have equal kernels."""
+        numbers = {value: number for number, value in enumerate(self.inputs)}
+        nodes = []
+        for node in self.nodes:
+            regions = tuple(structure_of(region) for region in node.regions)
+            operands = tuple(numbers[value] for value in node.inputs)
+            nodes.append((node.op, operands, regions))
+            for value in node.outputs:
+                numbers[value] = len(numbers)
+        inputs = tuple((value.type, self.literals.get(value)) for value in self.inputs)
+        return self.name, inputs, tuple(nodes), tuple(numbers[value] for value in self.outputs)
 
     @property
     def types(self) -> tuple[TensorType, ...]:

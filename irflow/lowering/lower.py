@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,25 +11,37 @@ from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import TensorType
-from irflow.loops import Kernel
+from irflow.loops import Block, For, Kernel, LoopKind
 from irflow.loops.print import print_kernel
+from irflow.loops.walk import map_statement
+from irflow.lowering.attention import attention_nest
 from irflow.lowering.contraction import contraction_nest
 from irflow.lowering.control import ALIASES as ALIASES
 from irflow.lowering.control import is_native, lower_control
+from irflow.lowering.convolution import convolution_nest
+from irflow.lowering.depthwise import grouped_nest
+from irflow.lowering.depthwise_weights import grouped_weights_nest
 from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.partial import partial_nest
+from irflow.lowering.pooling import pool_nest
 from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
 from irflow.lowering.quarters import is_by_quarters, quarter_nest
 from irflow.lowering.rows import is_by_rows, row_nest
 from irflow.lowering.target import GENERIC, Target
+from irflow.lowering.weight_gradient import weight_gradient_nest
 from irflow.ops import Constant
 
 INLINED = ("call", "checkpoint", "custom_jvp", "custom_vjp")
 FUSED = "fusion"
 
 
-def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> Program:
+def lower_graph(
+    graph: Graph,
+    name: str = "main",
+    target: Target = GENERIC,
+    watch: Callable[[Kernel], None] | None = None,
+) -> Program:
     """The program of a checked graph.
 
     Fused regions become one kernel each, other nodes one by themselves; reshapes become nothing.
@@ -40,13 +52,14 @@ def lower_graph(graph: Graph, name: str = "main", target: Target = GENERIC) -> P
         graph: left as it is.
         name: of the program.
         target: the machine for which loops are cut.
+        watch: is given each kernel as soon as it is written.
 
     Raises:
         LoweringError: a fused region contains an op that has no element function.
     """
     if any(node.op.name in INLINED for node in graph):
         graph = inline_calls(graph)
-    return ProgramBuilder(graph, target, name).run()
+    return ProgramBuilder(graph, target, name, watch).run()
 
 
 def inline_calls(graph: Graph) -> Graph:
@@ -67,10 +80,18 @@ class ProgramBuilder:
         steps: where new steps go.
         numbers: the buffer of each value.
         carried: inputs of bodies that are carried.
+        is_inside_blocks: whether threads share the steps already, as blocks of rows.
     """
 
-    def __init__(self, graph: Graph, target: Target, name: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        target: Target,
+        name: str,
+        watch: Callable[[Kernel], None] | None = None,
+    ) -> None:
         self.graph = graph
+        self.watch = watch
         self.target = target
         self.name = name
         self.buffers: list[Storage] = []
@@ -79,6 +100,8 @@ class ProgramBuilder:
         self.carried: set[Value] = set()
         self.constants: dict[DenseArray, int] = {}
         self.kernels: dict[str, Kernel] = {}
+        self.built: dict[Hashable, Built] = {}
+        self.is_inside_blocks = False
 
     def run(self) -> Program:
         for position, value in enumerate(self.graph.inputs):
@@ -135,6 +158,15 @@ class ProgramBuilder:
         finally:
             self.steps = outside
 
+    @contextmanager
+    def in_blocks(self) -> Iterator[None]:
+        """Make kernels that run on one thread."""
+        self.is_inside_blocks = True
+        try:
+            yield
+        finally:
+            self.is_inside_blocks = False
+
     def closed(self, region: Graph) -> Graph:
         """A region without calls."""
         has_calls = any(node.op.name in INLINED for node in region)
@@ -169,7 +201,7 @@ class ProgramBuilder:
         literals = {value: dense for value, dense in contents.items() if dense is not None}
         shapes = dict.fromkeys(value.type.shape for value in group.outputs)
         # A pass may have left nothing but operands in the region.
-        is_nest = bool(group.nodes) and group.nodes[0].op.lowering is Lowering.NEST
+        is_nest = any(node.op.lowering is Lowering.NEST for node in group.nodes)
         for shape in [None] if is_nest or is_by_rows(group) else shapes:
             chosen = [
                 i for i, v in enumerate(group.outputs) if shape is None or v.type.shape == shape
@@ -182,40 +214,67 @@ class ProgramBuilder:
             self.kernel(part, seen, [results[i] for i in chosen])
 
     def kernel(self, group: Group, outside: dict[Value, Value], results: list[Value]) -> None:
-        built = build(group, self.target)
+        built = self.made(group)
         read = [self.number(outside[v]) for v in group.inputs if v not in group.literals]
         read += [
             self.constant(content, buffer_type)
             for content, buffer_type in zip(built.constants, _types(built), strict=True)
         ]
         outputs = tuple(self.fresh(value) for value in results)
-        kernel = self.shared(built.kernel)
-        self.steps.append(KernelStep(kernel, tuple(read), outputs, len(self.steps)))
+        self.steps.append(KernelStep(built.kernel, tuple(read), outputs, len(self.steps)))
+
+    def made(self, group: Group) -> Built:
+        """The kernel of a group, built for the first of several equal ones."""
+        structure = group.structure(), self.is_inside_blocks
+        if structure not in self.built:
+            built = build(group, self.target)
+            self.built[structure] = replace(built, kernel=self.shared(built.kernel))
+        return self.built[structure]
 
     def shared(self, kernel: Kernel) -> Kernel:
         """An equal kernel that is there already, or this one under a name of its own."""
+        if self.is_inside_blocks:
+            kernel = replace(kernel, body=_serial(kernel.body))
         text = print_kernel(replace(kernel, name=""))
         if text not in self.kernels:
             number = len(self.kernels)
             self.kernels[text] = replace(kernel, name=f"{kernel.name}_{number}")
+            if self.watch is not None:
+                self.watch(self.kernels[text])
         return self.kernels[text]
 
 
 def build(group: Group, target: Target) -> Built:
     """The kernel of a group by the schedule that fits it."""
-    if group.nodes and group.nodes[0].op.lowering is Lowering.NEST:
-        return own_nest(group, target)
+    if any(node.op.lowering is Lowering.NEST for node in group.nodes):
+        return attention_nest(group, target) or own_nest(group, target)
     if is_by_rows(group):
         return row_nest(group, target)
     if any(node.op.lowering in HEAVY for node in group.nodes):
         return (
             partial_nest(group, target)
+            or pool_nest(group, target)
+            or grouped_nest(group, target)
+            or grouped_weights_nest(group, target)
+            or weight_gradient_nest(group, target)
+            or convolution_nest(group, target)
             or contraction_nest(group, target)
             or element_nest(group, target)
         )
     if is_by_quarters(group):
         return quarter_nest(group, target)
     return element_nest(group, target)
+
+
+def _serial(block: Block) -> Block:
+    """The same with parallel loops as any others."""
+    found = []
+    for stmt in block.statements:
+        inner = map_statement(stmt, lambda expr: expr, _serial)
+        if isinstance(inner, For) and inner.kind is LoopKind.PARALLEL:
+            inner = replace(inner, kind=LoopKind.SERIAL)
+        found.append(inner)
+    return Block(tuple(found))
 
 
 def kernel_name(region: Graph) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
@@ -44,33 +47,83 @@ class Layout:
 def plan(intervals: Mapping[int, Interval]) -> Layout:
     """Offsets such that what is needed at one step never shares memory.
 
-    The largest pieces are placed first, each at the lowest free offset. The arena is never larger
-    than all pieces one after the other.
+    Pieces are placed one after the other in the smallest gap that holds them. Of several orders the
+    one with the smallest arena is taken, the first one if it needs no more than `least_bytes`. The
+    arena is never larger than all pieces one after the other.
 
     Args:
         intervals: pieces by buffer number.
     """
-    order = sorted(intervals, key=lambda number: (-intervals[number].nbytes, number))
+    load = _Load(intervals.values())
+    best: Layout | None = None
+    for rank in _ORDERS:
+        order = sorted(intervals, key=lambda number: (*rank(intervals[number], load), number))
+        layout = _placed(order, intervals)
+        if best is None or layout.nbytes < best.nbytes:
+            best = layout
+        if best.nbytes <= load.most:
+            break
+    assert best is not None
+    return best
+
+
+def least_bytes(intervals: Iterable[Interval]) -> int:
+    """What no arena can be smaller than: the most bytes that are needed at one step."""
+    return _Load(intervals).most
+
+
+class _Load:
+    """How many bytes are needed at each step.
+
+    Attributes:
+        most: of all steps.
+    """
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        pieces = list(intervals)
+        changes = [0] * (max((piece.last for piece in pieces), default=0) + 2)
+        for piece in pieces:
+            changes[piece.first] += aligned(piece.nbytes)
+            changes[piece.last + 1] -= aligned(piece.nbytes)
+        self._needed = list(accumulate(changes))
+        self.most = max(self._needed)
+
+    def within(self, piece: Interval) -> int:
+        """The most that is needed at a step that needs this piece."""
+        return max(self._needed[piece.first : piece.last + 1])
+
+
+_ORDERS: tuple[Callable[[Interval, _Load], tuple[int, ...]], ...] = (
+    lambda piece, _: (-piece.nbytes,),
+    lambda piece, load: (-load.within(piece), -piece.nbytes),
+    lambda piece, _: (-piece.nbytes * (piece.last - piece.first + 1),),
+    lambda piece, _: (piece.first - piece.last, -piece.nbytes),
+    lambda piece, load: (-load.within(piece), piece.first - piece.last, -piece.nbytes),
+    lambda piece, _: (piece.first, -piece.nbytes),
+)
+"""What comes first: large pieces, those of crowded steps, those needed for long."""
+
+
+def _placed(order: Iterable[int], intervals: Mapping[int, Interval]) -> Layout:
     offsets: dict[int, int] = {}
+    taken: list[tuple[int, int, Interval]] = []  # begin, end, whose
     for number in order:
         piece = intervals[number]
-        taken = sorted(
-            (offsets[other], offsets[other] + aligned(intervals[other].nbytes))
-            for other in offsets
-            if intervals[other].overlaps(piece)
-        )
-        offsets[number] = _lowest_gap(taken, aligned(piece.nbytes))
-    ends = [offsets[number] + aligned(intervals[number].nbytes) for number in order]
-    return Layout(dict(sorted(offsets.items())), max(ends, default=0))
+        size = aligned(piece.nbytes)
+        offset = _smallest_gap(((t[0], t[1]) for t in taken if t[2].overlaps(piece)), size)
+        offsets[number] = offset
+        insort(taken, (offset, offset + size, piece), key=itemgetter(0))
+    return Layout(dict(sorted(offsets.items())), max((end for _, end, _ in taken), default=0))
 
 
-def _lowest_gap(taken: Sequence[tuple[int, int]], nbytes: int) -> int:
-    offset = 0
-    for start, end in taken:
-        if offset + nbytes <= start:
-            return offset
-        offset = max(offset, end)
-    return offset
+def _smallest_gap(taken: Iterable[tuple[int, int]], size: int) -> int:
+    """Where a piece fits between others, which begin in ascending order, or else behind them."""
+    end, best, room = 0, -1, 0
+    for start, stop in taken:
+        if start - end >= size and (best < 0 or start - end < room):
+            best, room = end, start - end
+        end = max(end, stop)
+    return end if best < 0 else best
 
 
 def aligned(nbytes: int) -> int:

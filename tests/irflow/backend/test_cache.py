@@ -110,13 +110,13 @@ def test_several_threads(place: Path) -> None:
 
 
 def test_native_code_comes_from_the_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from irflow_llvm import engine, runtime
+    from irflow_llvm import engine
 
     def f(x: irf.Tensor) -> irf.Tensor:
         return x * 1.0625 + 41.0
 
     assert irf.jit(f, backend="llvm")(1.0).item() == 42.0625
     assert len(cache.entries(place)) == 1
-    runtime.engine_for.cache_clear()
+    engine._codes.clear()
     monkeypatch.setattr(engine, "object_code", None)
     assert irf.jit(f, backend="llvm")(2.0).item() == 43.125

@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irflow.lowering.memory import ALIGNMENT, Interval, aligned, plan
+from irflow.lowering.memory import ALIGNMENT, Interval, aligned, least_bytes, plan
 
 pieces = st.builds(
     lambda first, length, nbytes: Interval(first, first + length, nbytes),
@@ -21,6 +21,7 @@ pieces = st.builds(
 def test_live_ranges_never_overlap(intervals: dict[int, Interval]) -> None:
     layout = plan(intervals)
     assert set(layout.offsets) == set(intervals)
+    assert least_bytes(intervals.values()) <= layout.nbytes
     assert layout.nbytes <= sum(aligned(piece.nbytes) for piece in intervals.values())
     for number, piece in intervals.items():
         assert layout.offsets[number] % ALIGNMENT == 0
@@ -43,3 +44,10 @@ def test_neighbours_in_time_are_kept_apart() -> None:
 
 def test_an_arena_of_nothing() -> None:
     assert plan({}).nbytes == 0
+
+
+def test_another_order_where_the_largest_first_leaves_a_gap() -> None:
+    # By size, those of 4 and 3 lines lie at the bottom, and the others need 4 lines above them.
+    rows = [(2, 4, 2), (1, 2, 2), (0, 1, 3), (3, 4, 4)]
+    pieces = {i: Interval(first, last, 64 * lines) for i, (first, last, lines) in enumerate(rows)}
+    assert plan(pieces).nbytes == least_bytes(pieces.values()) == 6 * 64

@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from irflow.ir.check import check_graph
 from irflow.ir.evaluate import evaluate
@@ -33,6 +34,12 @@ NOT_GENERATED = {
     "convolution_weight_gradient",
     "custom_jvp",
     "custom_vjp",
+    "attention",
+    "attention_gradient",
+    "integer_matmul",
+    "pool_adjoint",
+    "pool_hits",
+    "pool_hits_adjoint",
     # Only a pass makes it.
     "fusion",
     # Its numbers are complex.
@@ -115,18 +122,16 @@ def test_a_failing_graph_shrinks_to_its_cause() -> None:
             node.inputs[0].node and node.inputs[0].node.op.name == "reverse" for node in sums
         )
 
+    def is_shrunk(seed: int) -> bool:
+        options = settings(max_examples=20000, database=None)
+        try:
+            found = find(recipes(6), has_reversed_sum, settings=options, random=Random(seed))
+        except NoSuchExample:
+            return False
+        return is_small(found)
+
     # Shrinking may end early, where no single change helps: then another start does.
-    assert any(
-        is_small(
-            find(
-                recipes(6),
-                has_reversed_sum,
-                settings=settings(max_examples=20000, database=None),
-                random=Random(seed),
-            )
-        )
-        for seed in range(5)
-    )
+    assert any(map(is_shrunk, range(5)))
 
 
 def is_small(found: Recipe) -> bool:
