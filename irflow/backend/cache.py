@@ -19,6 +19,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from irflow import log
 
 LIMIT = 512 * 2**20
 """Bytes that all entries may have together."""
+
+LARGE = 4 * 2**20
+"""Entries of so many bytes, mostly constants, are written by a thread of their own."""
 
 _DIGEST = hashlib.sha256().digest_size
 _SUFFIX = ".entry"
@@ -69,8 +73,7 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
     found = _read(path)
     if found is None:
         found = make()
-        with _explained(path):
-            _write(path, found)
+        _keep(path, found)
     return found
 
 
@@ -97,12 +100,19 @@ def lookup(name: str) -> bytes | None:
 
 
 def keep(name: str, content: bytes) -> None:
-    """Write an entry, in place of one that may be there."""
+    """Write an entry, in place of one that may be there; a large one while the caller goes on."""
     place = _usable_folder()
-    if place is not None:
-        path = _path(place, name)
-        with _explained(path):
-            _write(path, content)
+    if place is None:
+        return
+    if len(content) < LARGE:
+        _keep(_path(place, name), content)
+    else:
+        threading.Thread(target=_keep, args=(_path(place, name), content)).start()
+
+
+def _keep(path: Path, content: bytes) -> None:
+    with _explained(path):
+        _write(path, content)
 
 
 def entries(place: Path) -> list[Entry]:
@@ -141,11 +151,11 @@ def _path(place: Path, name: str) -> Path:
 
 def _read(path: Path) -> bytes | None:
     try:
-        whole = path.read_bytes()
+        with path.open("rb") as file:
+            digest, content = file.read(_DIGEST), file.read()
     except OSError:
         return None
-    content = whole[_DIGEST:]
-    if whole[:_DIGEST] != hashlib.sha256(content).digest():
+    if digest != hashlib.sha256(content).digest():
         log.write("kernels", f"cache: {path} is damaged, and is made anew")
         return None
     with contextlib.suppress(OSError):
@@ -158,7 +168,8 @@ def _write(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
+            file.write(hashlib.sha256(content).digest())
+            file.write(content)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

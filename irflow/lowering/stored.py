@@ -24,7 +24,7 @@ from irflow.ir.graph import Graph, Value
 from irflow.ir.types import TensorType
 from irflow.lowering.program import Program, Step, Storage
 
-LARGEST = 32 * 2**20
+LARGEST = 128 * 2**20
 """Programs with more bytes of constants are not kept."""
 
 _MOST_BYTES = 2**62
@@ -89,7 +89,8 @@ def write_program(program: Program, facts: Mapping[str, str | bool]) -> bytes | 
         "facts": dict(facts),
     }
     line = json.dumps(head, separators=(",", ":")).encode()
-    return b"".join([line, b"\n", *(array.tobytes() for array in contents)])
+    # Joining takes what arrays hold without another copy of it.
+    return b"".join([line, b"\n", *(array.reshape(-1).view(np.uint8).data for array in contents)])
 
 
 def _row(storage: Storage) -> list[object]:
@@ -110,7 +111,8 @@ def read_program(
     Raises:
         ValueError: the content is damaged, or not that of a program of this graph.
     """
-    line, _, rest = content.partition(b"\n")
+    end = content.find(b"\n")
+    line, rest = content[:end], memoryview(content)[end + 1 :]
     try:
         head = json.loads(line)
         if head["format"] != _FORMAT:
@@ -129,8 +131,8 @@ class _Reader:
         scope: the symbolic sizes by name.
     """
 
-    def __init__(self, head: dict[str, Any], rest: bytes, graph: Graph) -> None:
-        self.head, self.rest, self.graph = head, memoryview(rest), graph
+    def __init__(self, head: dict[str, Any], rest: memoryview, graph: Graph) -> None:
+        self.head, self.rest, self.graph = head, rest, graph
         self.scope: dict[str, Dim] = {
             symbol.name: dims.symbol(symbol.name, symbol.lower, symbol.upper)
             for symbol in graph.symbols
