@@ -135,7 +135,7 @@ class LlvmBackend(Backend):
 
     def restore(
         self,
-        content: bytes,
+        content: bytes | memoryview,
         graph: Graph,
         work: Callable[[], Graph | Program],
         options: CompileOptions,

@@ -29,7 +29,7 @@ def save(executable: Executable) -> bytes | None:
 
 
 def restore(
-    content: bytes, graph: Graph, work: Callable[[], Program], options: CompileOptions
+    content: bytes | memoryview, graph: Graph, work: Callable[[], Program], options: CompileOptions
 ) -> Executable:
     """The executable that `save` was given.
 
@@ -46,7 +46,7 @@ def restore(
         code = lookup(name)
         if code is None:
             raise ValueError("its code is gone")
-        codes.append((name, code))
+        codes.append((name, bytes(code)))
     try:
         return StoredExecutable(program, options, codes, is_long)
     except RuntimeError as error:

@@ -192,7 +192,7 @@ class Backend(ABC):
 
     def restore(
         self,
-        content: bytes,
+        content: bytes | memoryview,
         graph: Graph,
         work: Callable[[], Graph | Program],
         options: CompileOptions,

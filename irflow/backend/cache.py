@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import re
 import stat
@@ -23,6 +24,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from irflow import log
 
@@ -33,8 +35,13 @@ LARGE = 4 * 2**20
 """Entries of so many bytes, mostly constants, are written by a thread of their own."""
 
 _DIGEST = hashlib.sha256().digest_size
+_HEAD = 64
+"""Where the content of a file begins: at the start of a line of the caches."""
 _SUFFIX = ".entry"
 _NAME = re.compile(r"[0-9a-f]{64}")
+
+
+Content = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,11 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
         return make()
     path = _path(place, name_of(parts))
     found = _read(path)
-    if found is None:
-        found = make()
-        _keep(path, found)
-    return found
+    if found is not None:
+        return bytes(found)
+    made = make()
+    _keep(path, made)
+    return made
 
 
 def is_usable() -> bool:
@@ -91,8 +99,8 @@ def name_of(parts: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-def lookup(name: str) -> bytes | None:
-    """The content of an entry, None if there is none that is whole."""
+def lookup(name: str) -> Content | None:
+    """The content of an entry, None if there is none that is whole; a view of a large one."""
     place = _usable_folder()
     if place is None or not _NAME.fullmatch(name):
         return None
@@ -149,13 +157,14 @@ def _path(place: Path, name: str) -> Path:
     return place / name[:2] / f"{name}{_SUFFIX}"
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path) -> Content | None:
     try:
         with path.open("rb") as file:
-            digest, content = file.read(_DIGEST), file.read()
+            whole = _whole(file)
     except OSError:
         return None
-    if digest != hashlib.sha256(content).digest():
+    digest, content = whole[:_DIGEST], whole[_HEAD:]
+    if bytes(digest) != hashlib.sha256(content).digest():
         log.write("kernels", f"cache: {path} is damaged, and is made anew")
         return None
     with contextlib.suppress(OSError):
@@ -163,12 +172,22 @@ def _read(path: Path) -> bytes | None:
     return content
 
 
+def _whole(file: BinaryIO) -> Content:
+    """What a file holds; a large one stays on disk, and is read where it is looked at.
+
+    Entries are replaced and deleted as a whole and never cut, so what is there stays.
+    """
+    if os.fstat(file.fileno()).st_size < LARGE:
+        return file.read()
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(content).digest())
+            file.write(hashlib.sha256(content).digest().ljust(_HEAD, b"\0"))
             file.write(content)
         os.replace(name, path)
     except BaseException:

@@ -28,13 +28,14 @@ class DenseArray:
     Args:
         array: copied.
         digest: a name that no other content has, where one is known without reading it.
+        is_fixed: whether nobody will ever write to the array; then it may be taken as it is.
     """
 
-    def __init__(self, array: Any, digest: str | None = None) -> None:
+    def __init__(self, array: Any, digest: str | None = None, *, is_fixed: bool = False) -> None:
         value = np.asarray(array)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
-        value = _copied(value)
+        value = value if is_fixed and _is_in_place(value) else _copied(value)
         value.flags.writeable = False
         self.array: np.ndarray = value
         if digest is not None:
@@ -45,7 +46,7 @@ class DenseArray:
         """sha256 of dtype, shape and bytes."""
         dtype = self.array.dtype
         hasher = hashlib.sha256(f"{dtype.str}{dtype.name}{self.array.shape}".encode())
-        hasher.update(self.array.tobytes())
+        hasher.update(self.array.reshape(-1).view(np.uint8).data)
         return hasher.hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -60,6 +61,10 @@ class DenseArray:
 
     def __repr__(self) -> str:
         return f"DenseArray({self.array.dtype}{list(self.array.shape)})"
+
+
+def _is_in_place(array: np.ndarray) -> bool:
+    return array.flags.c_contiguous and array.ctypes.data % LINE_BYTES == 0
 
 
 def _copied(array: np.ndarray) -> np.ndarray:

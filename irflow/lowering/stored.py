@@ -1,7 +1,11 @@
 """Programs as bytes: what calls need to know of them, but not their steps.
 
+    the length of the following line, 8 bytes
     a line of JSON: the name, the symbols, the buffers, when each temporary is needed
     the elements of the constants, one after the other
+
+Each part but the first begins where a line of the caches does, counted from the start. So constants
+are used where they are, in a file that is mapped into memory, without a copy.
 
 Nothing of it is executed. All that is read is checked, against the graph that was lowered as far as
 it is about inputs and outputs.
@@ -19,7 +23,7 @@ import numpy as np
 from irflow import dims, dtypes
 from irflow.dims import Dim, Size
 from irflow.errors import IrflowError
-from irflow.ir.attributes import DenseArray
+from irflow.ir.attributes import LINE_BYTES, DenseArray
 from irflow.ir.graph import Graph, Value
 from irflow.ir.types import TensorType
 from irflow.lowering.program import Program, Step, Storage
@@ -27,9 +31,12 @@ from irflow.lowering.program import Program, Step, Storage
 LARGEST = 128 * 2**20
 """Programs with more bytes of constants are not kept."""
 
+LENGTH = 8
+"""Bytes of the length of the line of JSON."""
+
 _MOST_BYTES = 2**62
 _KINDS = ("input", "output", "constant", "temporary", "view")
-_FORMAT = 1
+_FORMAT = 2
 
 
 class StoredProgram(Program):
@@ -88,9 +95,11 @@ def write_program(program: Program, facts: Mapping[str, str | bool]) -> bytes | 
         "times": [[number, *times] for number, times in program.lifetimes().items()],
         "facts": dict(facts),
     }
-    line = json.dumps(head, separators=(",", ":")).encode()
+    line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
+    parts: list[Any] = [len(line).to_bytes(LENGTH, "little") + line]
     # Joining takes what arrays hold without another copy of it.
-    return b"".join([line, b"\n", *(array.reshape(-1).view(np.uint8).data for array in contents)])
+    parts += [array.reshape(-1).view(np.uint8).data for array in contents]
+    return b"".join(piece for part in parts for piece in (part, bytes(-len(part) % LINE_BYTES)))
 
 
 def _row(storage: Storage) -> list[object]:
@@ -99,7 +108,7 @@ def _row(storage: Storage) -> list[object]:
 
 
 def read_program(
-    content: bytes, graph: Graph, again: Callable[[], Program]
+    content: bytes | memoryview, graph: Graph, again: Callable[[], Program]
 ) -> tuple[StoredProgram, dict[str, object]]:
     """What `write_program` was given.
 
@@ -111,12 +120,12 @@ def read_program(
     Raises:
         ValueError: the content is damaged, or not that of a program of this graph.
     """
-    end = content.find(b"\n")
-    line, rest = content[:end], memoryview(content)[end + 1 :]
+    end = LENGTH + int.from_bytes(content[:LENGTH], "little")
     try:
-        head = json.loads(line)
+        head = json.loads(bytes(content[LENGTH:end]))
         if head["format"] != _FORMAT:
             raise ValueError(f"format {head['format']}")
+        rest = memoryview(content)[_rounded(end) :]
         return _Reader(head, rest, graph).program(again), dict(head["facts"])
     except (IrflowError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a program: {type(error).__name__} {error}") from error
@@ -173,10 +182,10 @@ class _Reader:
 
     def content(self, type: TensorType) -> DenseArray:
         count = int(type.nbytes)
-        _require(count <= len(self.rest), "fewer bytes than constants have")
-        part, self.rest = self.rest[:count], self.rest[count:]
+        _require(_rounded(count) <= len(self.rest), "fewer bytes than constants have")
+        part, self.rest = self.rest[:count], self.rest[_rounded(count) :]
         array = np.frombuffer(part, np.uint8).view(type.dtype.numpy)
-        return DenseArray(array.reshape(type.static_shape))
+        return DenseArray(array.reshape(type.static_shape), is_fixed=True)
 
     def ends(self, buffers: Sequence[Storage], kind: str, values: Sequence[Value]) -> None:
         """Check that each input or output has one buffer of its type."""
@@ -185,6 +194,11 @@ class _Reader:
         _require(count == len(values) == len(found), f"the number of {kind}s")
         for position, value in enumerate(values):
             _require(found.get(position) == value.type, f"the type of {kind} {position}")
+
+
+def _rounded(count: int) -> int:
+    """Up to where the next line of the caches begins."""
+    return -(-count // LINE_BYTES) * LINE_BYTES
 
 
 def _is_index(number: object, end: int) -> bool:

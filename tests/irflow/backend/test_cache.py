@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,19 @@ def test_native_code_comes_from_the_cache(place: Path, monkeypatch: pytest.Monke
     engine._codes.clear()
     monkeypatch.setattr(engine, "object_code", None)
     assert irf.jit(f, backend="llvm")(2.0).item() == 43.125
+
+
+def test_large_entries_are_views_of_their_file(place: Path) -> None:
+    name, content = cache.name_of(("large",)), bytes(range(256)) * (cache.LARGE // 256 + 1)
+    cache.keep(name, content)
+    last = time.monotonic() + 10
+    while (found := cache.lookup(name)) is None and time.monotonic() < last:
+        time.sleep(0.01)
+    assert isinstance(found, memoryview)
+    assert found.readonly
+    assert found == content
+    (entry,) = cache.entries(place)
+    with entry.path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"?")
+    assert cache.lookup(name) is None

@@ -9,6 +9,7 @@ import pytest
 
 from irflow import dims, dtypes
 from irflow.ir import TensorType
+from irflow.ir.attributes import LINE_BYTES
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.lowering import stored
@@ -85,7 +86,7 @@ def first_time(place: int, value: Any) -> Callable[[dict[str, Any]], None]:
 
 
 CHANGES = {
-    "format": setting("format", 2),
+    "format": setting("format", 1),
     "no format": lambda head: head.pop("format"),
     "name": setting("name", 3),
     "symbols": setting("symbols", ["m"]),
@@ -132,12 +133,19 @@ CHANGES = {
 def test_a_changed_head_is_refused(graph: Graph, change: Callable[[dict[str, Any]], None]) -> None:
     content = stored.write_program(lower_graph(graph), {})
     assert content is not None
-    line, _, rest = content.partition(b"\n")
-    head = json.loads(line)
-    stored.read_program(json.dumps(head).encode() + b"\n" + rest, graph, unused)
-    change(head)
+    stored.read_program(with_head(content, lambda head: None), graph, unused)
     with pytest.raises(ValueError, match=r"."):
-        stored.read_program(json.dumps(head).encode() + b"\n" + rest, graph, unused)
+        stored.read_program(with_head(content, change), graph, unused)
+
+
+def with_head(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """The same with a changed line of JSON, and the constants where they belong."""
+    end = stored.LENGTH + int.from_bytes(content[: stored.LENGTH], "little")
+    head = json.loads(content[stored.LENGTH : end])
+    change(head)
+    line = json.dumps(head).encode()
+    first = len(line).to_bytes(stored.LENGTH, "little") + line
+    return first + bytes(-len(first) % LINE_BYTES) + content[end + -end % LINE_BYTES :]
 
 
 def test_every_shorter_or_longer_content_is_refused() -> None:
