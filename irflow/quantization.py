@@ -228,7 +228,7 @@ def largest_of(
     if not values:
         return []
     watched = graph.copy()
-    places = dict(zip(_values(graph), _values(watched), strict=True))
+    places = dict(zip(graph.values, watched.values, strict=True))
     watched.set_outputs([places[value] for value in values])
     executable = compiler.compile_graph(watched, backend=traced.backend)
     found = np.full(len(values), SMALLEST)
@@ -236,10 +236,6 @@ def largest_of(
         arrays = executable(leaves_of(traced, call))
         found = np.maximum(found, [float(np.abs(array).max(initial=0)) for array in arrays])
     return [float(reach) for reach in found]
-
-
-def _values(graph: Graph) -> list[Value]:
-    return [*graph.inputs, *(value for node in graph for value in node.outputs)]
 
 
 def leaves_of(traced: Traced, call: Example) -> list[np.ndarray]:

@@ -148,6 +148,11 @@ class Graph:
         return tuple(value.type for value in self.outputs)
 
     @property
+    def values(self) -> list[Value]:
+        """The inputs, then the results of all nodes in their order; without those of regions."""
+        return [*self.inputs, *(value for node in self for value in node.outputs)]
+
+    @property
     def symbols(self) -> tuple[Symbol, ...]:
         """The symbolic sizes of the inputs, by name."""
         sizes = tuple(size for value in self.inputs for size in value.type.shape)

@@ -115,17 +115,13 @@ def row_blocks(body: Graph, op: Scan, target: Target) -> Blocks | None:
 def _height(body: Graph, rows: Size) -> int | None:
     """The rows of a block, from the shapes alone; None where there would be one block."""
     widest = 1
-    for value in _values(body):
+    for value in body.values:
         width = dims.product(value.type.shape[1:]) if value.type.rank else 1
         if isinstance(width, int) and value.type.rank and value.type.shape[0] == rows:
             widest = max(widest, width)
     least = -(-LEAST_ELEMENTS // widest)
     height = -(-max(LEAST_ROWS, least) // LEAST_ROWS) * LEAST_ROWS
     return None if isinstance(rows, int) and rows <= height else height
-
-
-def _values(graph: Graph) -> list[Value]:
-    return [*graph.inputs, *(value for node in graph for value in node.outputs)]
 
 
 # ---------------------------------------------------------------------------------------- analysis

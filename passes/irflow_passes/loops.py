@@ -293,7 +293,7 @@ class _Sums:
         op, first, count = self.op, self.op.constants, self.op.carries
         kept = [i for i in range(count) if i not in found]
         body = self.body.copy()
-        same = dict(zip(_values(self.body), _values(body), strict=True))
+        same = dict(zip(self.body.values, body.values, strict=True))
         stacked = dict.fromkeys(v for sum_ in found.values() for v in sum_.stacked)
         known = list(self.body.outputs[count:])
         new = [v for v in stacked if v not in self.slices and v not in known]
@@ -319,10 +319,6 @@ class _Sums:
         if not made.outputs:
             self.graph.erase(made)
         return made
-
-
-def _values(graph: Graph) -> list[Value]:
-    return [*graph.inputs, *(value for node in graph for value in node.outputs)]
 
 
 def _turned(value: Value) -> tuple[Value, bool]:
