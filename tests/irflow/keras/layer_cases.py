@@ -49,6 +49,11 @@ class Case:
         """What the layer is called with."""
         return tensors[0] if len(self.shapes) == 1 else list(tensors)
 
+    def specs(self) -> tuple[str, ...]:
+        """The types of the inputs, for batches of any size."""
+        kind = "i64" if self.integers else "f32"
+        return tuple(f"{kind}[{', '.join(['n', *map(str, shape[1:])])}]" for shape in self.shapes)
+
 
 def _is_positive(weight: str) -> bool:
     return weight.endswith(("variance", "stddev"))

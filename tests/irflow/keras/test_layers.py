@@ -18,7 +18,7 @@ from irflow.errors import IrflowError, ShapeError, UsageError
 from irflow.keras import layers
 from irflow.keras.engine import masks
 from tests.irflow.keras.layer_cases import CASES, NOISY_CASES, Case
-from tests.irflow.keras.trajectories import ours, prepared, theirs
+from tests.irflow.keras.trajectories import check_compiled, check_recorded, check_trained, prepared
 
 RECORDED = json.loads(
     (Path(__file__).resolve().parents[2] / "files" / "keras_layers.json").read_text("utf-8")
@@ -36,41 +36,19 @@ def wide(array):
 
 @named(CASES)
 def test_a_layer_does_what_keras_recorded(case: Case) -> None:
-    found, expected = ours(case).digest(), RECORDED[case.id]
-    assert found["shape"] == expected["shape"]
-    for what in ("forward", "losses", "weights", "inputs"):
-        np.testing.assert_allclose(found[what], expected[what], rtol=1e-4, atol=2e-5, err_msg=what)
+    check_recorded(case, RECORDED[case.id])
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="keras is not installed")
 @named(CASES)
 def test_a_layer_is_trained_as_by_keras(case: Case) -> None:
-    found, expected = ours(case), theirs(case)
-    np.testing.assert_allclose(found.forward, expected.forward, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(found.losses, expected.losses, rtol=2e-5, atol=1e-6)
-    for one, other in zip(
-        [*found.weights, *found.inputs], [*expected.weights, *expected.inputs], strict=True
-    ):
-        np.testing.assert_allclose(one, other, rtol=5e-5, atol=5e-6)
-
-
-def specs(case: Case) -> tuple[str, ...]:
-    kind = "i64" if case.integers else "f32"
-    return tuple(f"{kind}[{', '.join(['n', *map(str, shape[1:])])}]" for shape in case.shapes)
+    check_trained(case)
 
 
 @named(CASES)
 def test_compiled_for_any_batch(case: Case) -> None:
-    layer, inputs = prepared(case)
-    run = irf.jit(
-        lambda *arrays: layer(case.argument(list(arrays)), training=False),
-        spec=specs(case),
-        backend="llvm",
-    )
-    for arrays in (inputs, [np.concatenate([x, x[:1]]) for x in inputs]):
-        eager = layer(case.argument(arrays), training=False)
-        np.testing.assert_allclose(wide(run(*arrays)), wide(eager), rtol=2e-5, atol=2e-6)
+    check_compiled(case)
 
 
 @pytest.mark.slow
@@ -88,7 +66,7 @@ def test_a_compiled_step_of_training(case: Case) -> None:
     value, slopes = step(*inputs)
     moved = layer.get_weights()
     layer.set_weights(state)
-    value_too, slopes_too = irf.jit(step, spec=specs(case), backend="llvm")(*inputs)
+    value_too, slopes_too = irf.jit(step, spec=case.specs(), backend="llvm")(*inputs)
     layer._clear_losses()
     np.testing.assert_allclose(wide(value_too), wide(value), rtol=2e-5)
     for one, other in zip([*slopes_too, *layer.get_weights()], [*slopes, *moved], strict=True):
@@ -187,7 +165,7 @@ def test_noise_only_in_training_and_the_same_compiled(case: Case) -> None:
     first, second = (np.asarray(layer(inputs, training=True)) for _ in range(2))
     assert np.abs(first - second).mean() > 0.05
     layer.seed_generator.state.assign(start)
-    run = irf.jit(lambda x: layer(x, training=True), spec=specs(case), backend="llvm")
+    run = irf.jit(lambda x: layer(x, training=True), spec=case.specs(), backend="llvm")
     for expected in (first, second):
         np.testing.assert_allclose(np.asarray(run(inputs)), expected, rtol=1e-5, atol=1e-6)
 

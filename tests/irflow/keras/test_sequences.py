@@ -23,7 +23,7 @@ from tests.irflow.keras.sequence_cases import (
     SequenceCase,
     looked_up,
 )
-from tests.irflow.keras.trajectories import ours, prepared, theirs
+from tests.irflow.keras.trajectories import check_compiled, check_recorded, check_trained, prepared
 
 RECORDED = json.loads(
     (Path(__file__).resolve().parents[2] / "files" / "keras_sequences.json").read_text("utf-8")
@@ -46,40 +46,14 @@ def array(tensor) -> np.ndarray:
 
 @named(SEQUENCE_CASES)
 def test_a_layer_does_what_keras_recorded(case: SequenceCase) -> None:
-    found, expected = ours(case).digest(), RECORDED[case.id]
-    assert found["shape"] == expected["shape"]
-    for what in ("forward", "losses", "weights", "inputs"):
-        np.testing.assert_allclose(found[what], expected[what], rtol=1e-4, atol=2e-5, err_msg=what)
+    check_recorded(case, RECORDED[case.id])
 
 
 @pytest.mark.slow
 @needs_keras
 @named(SEQUENCE_CASES)
 def test_a_layer_is_trained_as_by_keras(case: SequenceCase) -> None:
-    found, expected = ours(case), theirs(case)
-    np.testing.assert_allclose(found.forward, expected.forward, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(found.losses, expected.losses, rtol=2e-5, atol=1e-6)
-    for one, other in zip(
-        [*found.weights, *found.inputs], [*expected.weights, *expected.inputs], strict=True
-    ):
-        np.testing.assert_allclose(one, other, rtol=5e-5, atol=5e-6)
-
-
-def specs(case: SequenceCase) -> tuple[str, ...]:
-    kind = "i64" if case.integers else "f32"
-    return tuple(f"{kind}[{', '.join(['n', *map(str, shape[1:])])}]" for shape in case.shapes)
-
-
-def check_compiled(case: SequenceCase) -> None:
-    model, inputs = prepared(case)
-    run = irf.jit(
-        lambda *arrays: model(case.argument(list(arrays)), training=False),
-        spec=specs(case),
-        backend="llvm",
-    )
-    for arrays in (inputs, [np.concatenate([x, x[:1]]) for x in inputs]):
-        eager = model(case.argument(arrays), training=False)
-        np.testing.assert_allclose(array(run(*arrays)), array(eager), rtol=2e-5, atol=2e-6)
+    check_trained(case)
 
 
 # Random images are compiled in a test of their own.

@@ -134,3 +134,36 @@ def theirs(case: Case) -> Trajectory:
     for variable, value in zip(layer.non_trainable_variables, state, strict=True):
         variable.assign(value)
     return Trajectory(forward, losses, layer.get_weights(), [np.asarray(x) for x in inputs])
+
+
+def check_recorded(case: Case, expected: dict[str, Any]) -> None:
+    """Whether a layer does what Keras did, in short."""
+    found = ours(case).digest()
+    assert found["shape"] == expected["shape"]
+    for what in ("forward", "losses", "weights", "inputs"):
+        np.testing.assert_allclose(found[what], expected[what], rtol=1e-4, atol=2e-5, err_msg=what)
+
+
+def check_trained(case: Case) -> None:
+    """Whether a layer does what Keras does, in every number."""
+    found, expected = ours(case), theirs(case)
+    np.testing.assert_allclose(found.forward, expected.forward, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(found.losses, expected.losses, rtol=2e-5, atol=1e-6)
+    for one, other in zip(
+        [*found.weights, *found.inputs], [*expected.weights, *expected.inputs], strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=5e-5, atol=5e-6)
+
+
+def check_compiled(case: Case) -> None:
+    """Whether a layer does the same when it is compiled, for batches of two sizes."""
+    layer, inputs = prepared(case)
+    run = irf.jit(
+        lambda *arrays: layer(case.argument(list(arrays)), training=False),
+        spec=case.specs(),
+        backend="llvm",
+    )
+    for arrays in (inputs, [np.concatenate([x, x[:1]]) for x in inputs]):
+        eager, found = layer(case.argument(arrays), training=False), run(*arrays)
+        pair = np.asarray(found, np.float64), np.asarray(eager, np.float64)
+        np.testing.assert_allclose(*pair, rtol=2e-5, atol=2e-6)
