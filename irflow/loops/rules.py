@@ -14,7 +14,7 @@ import numpy as np
 
 from irflow import dtypes
 from irflow.loops.bounds import Bounds, Interval, interval, is_exact, limits
-from irflow.loops.interpret import convert
+from irflow.loops.evaluate import convert
 from irflow.loops.nodes import Apply, Broadcast, Cast, Const, Expr, Select
 from irflow.scalars import Literal
 

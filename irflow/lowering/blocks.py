@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.lowering.schedule import CACHE_BYTES, Tile, register_tile
+from irflow.lowering.schedule import CACHE_BYTES, LINE_BYTES, Tile, register_tile
 from irflow.lowering.target import Target
 
 
@@ -62,12 +62,20 @@ ENOUGH_CHUNKS = 8
 """With fewer chunks of columns, rows are cut, too."""
 PANELS_PER_COPY = 4
 """With fewer tiles side by side in a chunk, a copy of the left operand for it takes too long."""
+PANELS_PER_PASS = 4
+"""Copies of so many tiles' columns lie in a cache, and the left operand comes by once for all."""
 FEW_CHUNKS = 4
 """Chunks that fill a cache come in multiples of this number, so that threads share them evenly."""
 CHUNK_CYCLES = 2000
 """The least of a chunk: handing it to a thread costs a tenth of it."""
 NARROW_BYTES = 128
 """Less of a row of the right operand at a time is not fetched ahead."""
+FETCHING_TILES = 16
+"""So many tiles one below the other fetch the panel that comes next while they are computed."""
+WAYS = 8
+"""Lines of the first-level cache for addresses that are its size over this number apart."""
+SPREAD_COLUMNS = 128
+"""For so many columns, a copy of the left operand takes a small part of the time."""
 STREAMED_ROWS = 2
 """With so few rows, a product waits for the right operand, which is best read row by row."""
 STREAMED_STEPS = 8
@@ -91,9 +99,12 @@ class Blocks:
         inner: reduced elements of a pass.
         packs_left, packs_right: whether the chunk of an operand is copied, in the order in which
             tiles read it.
-        is_ready: whether the right operand is a constant that is packed when code is made.
         unrolled: steps along the reduced axis in one round of its loop.
         prefetches: whether a tile of the result is fetched before it is needed.
+        is_ready: whether the right operand is a constant that is packed when code is made.
+        spreads_rows: whether the left operand is copied once, before all chunks, with gaps between
+            rows that would share lines of a cache.
+        fetched: so many lines of the next panel are fetched in a round of a tile.
     """
 
     tile: Tile
@@ -105,6 +116,8 @@ class Blocks:
     unrolled: int
     prefetches: bool
     is_ready: bool = False
+    spreads_rows: bool = False
+    fetched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +168,11 @@ class Product:
         return self.inner if isinstance(self.inner, int) else self._longest
 
     @property
+    def _unrolled(self) -> int:
+        """Steps along the reduced axis in one round of its loop."""
+        return UNROLLED if self._depth > SHORT_SUM else UNROLLED // 2
+
+    @property
     def _longest(self) -> int:
         """Reduced elements up to which a single pass is best."""
         return self.target.l2_bytes // 512
@@ -187,19 +205,23 @@ class Product:
         is_low = isinstance(self.rows, int) and self.rows <= STREAMED_ROWS
         vectors = min(self._vectors, NEAR_VECTORS) if is_low else self._vectors
         tile = register_tile(self.target, self.dtype, self.rows, vectors, depth)
-        panels, length = -(-self.columns // tile.width), self._pass_length(tile)
+        panels = -(-self.columns // tile.width)
         packs_left, packs_right = panels > 1 and self._packs_left(tile), self._packs_right(tile)
-        wide = self._panels(tile, panels, packs_left)
+        beside = self._panels_per_pass(panels) if packs_right and not packs_left else 1
+        wide = max(self._panels(tile, panels, packs_left), beside)
+        stack = self._stack(tile, panels, wide, packs_left, packs_right)
         return Blocks(
             tile,
             wide,
-            self._stack(tile, panels, wide, packs_left, packs_right),
-            length,
+            stack,
+            self._pass_length(tile, beside),
             packs_left,
             packs_right,
-            UNROLLED if self._depth > SHORT_SUM else UNROLLED // 2,
+            self._unrolled,
             isinstance(self.rows, int) and self._exceeds(self.rows, self.columns, 1),
             self._is_ready(tile),
+            not packs_left and self._spreads_rows(tile),
+            self._fetched(tile) if stack is None else 0,
         )
 
     def _is_tall(self) -> bool:
@@ -225,6 +247,24 @@ class Product:
             return False  # A step of a tile reads a line of its own, which a copy would, too.
         return is_far or not (self.left.runs_inner and self._is_tall())
 
+    def _spreads_rows(self, tile: Tile) -> bool:
+        """Whether the rows of a tile do not stay in the first-level cache side by side."""
+        if not isinstance(self.rows, int) or self.left.is_computed or not self.left.runs_inner:
+            return False
+        way = self.target.l1_bytes // WAYS
+        steps = (s * self.dtype.itemsize for s in self.left.outer if isinstance(s, int) and s)
+        is_crowded = any(tile.rows * math.gcd(step, way) > way * WAYS // 2 for step in steps)
+        return is_crowded and self.columns >= SPREAD_COLUMNS
+
+    def _fetched(self, tile: Tile) -> int:
+        """Lines of the next panel for a round of a tile, where panels come from a farther cache."""
+        if not isinstance(self.rows, int) or not self._is_ready(tile):
+            return 0
+        tiles = -(-self.rows // tile.rows)
+        if tiles > FETCHING_TILES or not self._exceeds(self._depth, self.columns, 1):
+            return 0
+        return -(-self._unrolled * tile.width * self.dtype.itemsize // (LINE_BYTES * tiles))
+
     def _packs_right(self, tile: Tile) -> bool:
         if self._is_ready(tile):
             return False
@@ -248,13 +288,19 @@ class Product:
         is_large = self._exceeds(self._depth, self.columns, 1)
         return is_large and self.right.has_far_steps(self.target, self.dtype)
 
-    def _pass_length(self, tile: Tile) -> Size:
-        """Passes of equal length, so that the columns of a tile fill a quarter of a cache."""
+    def _panels_per_pass(self, panels: int) -> int:
+        """Tiles side by side in a chunk that goes through several passes of a long sum."""
+        if self._is_tall() or self._depth <= self._longest:
+            return 1
+        return max(min(PANELS_PER_PASS, panels // FEW_CHUNKS), 1)
+
+    def _pass_length(self, tile: Tile, beside: int = 1) -> Size:
+        """Passes of equal length, so that columns of tiles `beside` fill a quarter of a cache."""
         # Sums that wait for another pass take the place of the result, which then cannot be that of
         # an operand of the epilogue. Few symbolic sums are so long that passes make up for it.
         if not isinstance(self.inner, int) or self.inner <= self._longest:
             return self.inner
-        fitting = self.target.l2_bytes // 4 // (tile.width * self.dtype.itemsize)
+        fitting = self.target.l2_bytes // 4 // (beside * tile.width * self.dtype.itemsize)
         fitting = min(fitting, self._longest // 2)
         passes = -(-self.inner // max(fitting, UNROLLED))
         return _rounded_up(-(-self.inner // passes), UNROLLED)

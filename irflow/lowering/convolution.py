@@ -17,24 +17,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 
 from irflow.dims import Size
 from irflow.dtypes import compute_dtype
 from irflow.ir.graph import Node
-from irflow.loops import Buffer, Expr, Load, LoopKind, Var
+from irflow.loops import Buffer, Expr, Load, LoopKind
+from irflow.lowering.chunks import digits, named
 from irflow.lowering.convolution_axes import Axis, Form, form_of
 from irflow.lowering.convolution_dots import DotTiles
-from irflow.lowering.convolution_image import TRUE, Slab
+from irflow.lowering.convolution_image import TRUE, Slab, flat_image
 from irflow.lowering.convolution_weights import Weights
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built, NestContext
+from irflow.lowering.outer import add_outer_product
 from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.target import Target
-from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
-from irflow.lowering.values import ZERO, Extent, equal, extent_interval, index_of
+from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled
+from irflow.lowering.values import ZERO, Extent, equal, index_of
+from irflow.lowering.winograd import winograd_nest
 
 
 def convolution_nest(group: Group, target: Target) -> Built | None:
@@ -47,29 +50,13 @@ def convolution_nest(group: Group, target: Target) -> Built | None:
     if form is None or not dtype.is_float:
         return None
     context = NestContext(group, target)
+    if winograd_nest(context, anchors[0], form):
+        return context.finish()
     weights = Weights(context, form, dtype, anchors[0].output.type.shape[0])
-    flat = _flat_image(context, form)
+    flat = flat_image(context, form)
     for axes in form.phases:
         Phase(context, anchors[0], form, axes, weights, flat).write()
     return context.finish()
-
-
-def _flat_image(context: NestContext, form: Form) -> Buffer | None:
-    """The image in memory with positions in a line and channels as one axis.
-
-    None if it is computed or read by something else too.
-    """
-    image = form.image
-    readers = [node for node in context.group.nodes if image in node.inputs]
-    is_shared = len(readers) > 1 or image in context.group.outputs or image is form.weights
-    if image not in context.buffers or is_shared:
-        return None
-    whole = context.buffers[image]
-    *before, positions, channels = whole.shape
-    flat = replace(whole, shape=(*before, positions * channels))
-    context.inputs = tuple(flat if buffer is whole else buffer for buffer in context.inputs)
-    context.buffers[image] = flat
-    return flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,25 +182,11 @@ class Phase:
         for size in sizes:
             total = total * size
         with self.context.one_loop(total, LoopKind.PARALLEL, "m") as number:
-            slab, *remainders, a, b = self._digits(number, sizes)
+            slab, *remainders, a, b = digits(self.context, number, sizes)
             example, columns = (a, b) if isinstance(batch, int) else (b, a)
             pairs = zip(self.axes, remainders, strict=True)
             axes = tuple(axis.at_phase(self.context, remainder) for axis, remainder in pairs)
             yield _Chunk(columns, example, slab, axes)
-
-    def _digits(self, number: Expr, sizes: Sequence[Size]) -> Iterator[Expr]:
-        """A number taken apart, the lowest digit first."""
-        for size in sizes[:-1]:
-            yield self._named(number % index_of(size), size)
-            number = number // index_of(size)
-        yield self._named(number, sizes[-1])
-
-    def _named(self, value: Expr, extent: Extent) -> Expr:
-        """An index that is computed once, and whose bounds are known."""
-        found = self.builder.let(self.context.index(value), "part")
-        if isinstance(found, Var):
-            self.context.known[found.name] = extent_interval(extent)
-        return found
 
     @contextmanager
     def _passes(self) -> Iterator[Pass]:
@@ -233,7 +206,7 @@ class Phase:
         if self.cuts.by_taps:
             axes = (axes[0].at_tap(part.start), *axes[1:])
         length = (cut.most or 0) * cut.length
-        first = self._named(chunk.slab * length, axes[0].count)
+        first = named(self.context, chunk.slab * length, axes[0].count)
         firsts = (first, *[ZERO] * (len(axes) - 1))
         counts = (min(length, axes[0].count), *[axis.count for axis in axes[1:]])
         self.slab = Slab.make(self.context, self.form.image, self.flat, axes, counts, self.cuts.gap)
@@ -260,7 +233,7 @@ class Phase:
         return ConvolutionSpot(
             (chunk.example,),
             down[-1].start,
-            self._named(across.start, self.form.columns),
+            named(self.context, across.start, self.form.columns),
             width * lines,
             (lanes,) * whole + ((rest,) if rest else ()),
             axes=chunk.axes,
@@ -336,25 +309,16 @@ class Phase:
     def _step(
         self, spot: ConvolutionSpot, weight: tuple[Sequence[Expr], Expr, Expr], seen: Expr, add: Add
     ) -> None:
-        """Of the two operands, the one with fewer vectors is held while the other comes by."""
-        context, lanes, dtype = self.context, self.cuts.tile.lanes, self.weights.dtype
-        if len(spot.widths) <= spot.rows:
-            held = self.builder.alloc(dtype, (len(spot.widths) * lanes,), name="b")
-            for offset in vectors(context, spot, lanes, self.is_masked):
-                value = self.weights.read(spot, *weight, offset)
-                self.builder.store(held, (context.index(offset),), value)
-            for r, left in self._left(spot, seen):
-                for offset in vectors(context, spot, lanes, self.is_masked):
-                    add(r, offset, left * Load(held, (context.index(offset),)))
-            return
-        held = self.builder.alloc(dtype, (spot.rows, lanes), name="a")
-        for r, left in self._left(spot, seen):
-            with context.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
-                self.builder.store(held, (r, lane), left)
-        for offset in vectors(context, spot, lanes, self.is_masked):
-            right = self.weights.read(spot, *weight, offset)
-            with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-                add(r, offset, Load(held, (r, context.index(offset % lanes))) * right)
+        add_outer_product(
+            self.context,
+            spot,
+            self.cuts.tile.lanes,
+            self.weights.dtype,
+            self.is_masked,
+            lambda: self._left(spot, seen),
+            lambda offset: self.weights.read(spot, *weight, offset),
+            add,
+        )
 
     def _left(self, spot: ConvolutionSpot, seen: Expr) -> Iterator[tuple[Expr, Expr]]:
         """The rows of a tile, with what they see at one tap and channel."""

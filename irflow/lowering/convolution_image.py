@@ -8,14 +8,14 @@ convolution is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from irflow import dtypes
 from irflow.ir.graph import Value
 from irflow.loops import Buffer, Const, Expr, Load, LoopKind, Space
 from irflow.loops.simplify import simplify_expr
-from irflow.lowering.convolution_axes import Axis, inside
+from irflow.lowering.convolution_axes import Axis, Form, inside
 from irflow.lowering.nest import NestContext
 from irflow.lowering.values import ZERO, literal, widened
 
@@ -189,3 +189,21 @@ class Slab:
             return context.at(self.image, [*before, position, channel])
         place = (*before, position * self.depth + channel)
         return widened(Load(self.flat, tuple(context.index(part) for part in place)))
+
+
+def flat_image(context: NestContext, form: Form) -> Buffer | None:
+    """The image in memory with positions in a line and channels as one axis.
+
+    None if it is computed or read by something else too.
+    """
+    image = form.image
+    readers = [node for node in context.group.nodes if image in node.inputs]
+    is_shared = len(readers) > 1 or image in context.group.outputs or image is form.weights
+    if image not in context.buffers or is_shared:
+        return None
+    whole = context.buffers[image]
+    *before, positions, channels = whole.shape
+    flat = replace(whole, shape=(*before, positions * channels))
+    context.inputs = tuple(flat if buffer is whole else buffer for buffer in context.inputs)
+    context.buffers[image] = flat
+    return flat

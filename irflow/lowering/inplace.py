@@ -17,7 +17,7 @@ import numpy as np
 
 from irflow import dims
 from irflow.loops import Block, Buffer, Expr, For, If, Kernel, Let, Load, Stmt, Store, While
-from irflow.loops.interpret import Frame, evaluate
+from irflow.loops.evaluate import Frame, evaluate
 from irflow.loops.walk import (
     bodies,
     children,

@@ -60,13 +60,50 @@ class LeftPack:
             value = self.at(start + r, part.start + k)
             self.context.builder.store(self.buffer, self._place(r, k), value)
 
-    def read(self, spot: Spot, r: Expr, k: Expr) -> Expr:
+    def read(self, spot: Spot, r: Expr, _: Pass, k: Expr) -> Expr:
         """An element, by its row in the tile and its number in the pass."""
         return Load(self.buffer, self._place(spot.first + r, k))
 
     def _place(self, r: Expr, k: Expr) -> tuple[Expr, ...]:
         row, step = self.context.index(r), self.context.index(k)
         return (step, row) if self.runs_outer else (row, step)
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadRows:
+    """All rows of a left operand, for all chunks; where they lie, they share lines of a cache.
+
+    Attributes:
+        context: where code goes.
+        at: the operand.
+        buffer: `[row, k]`, with a gap behind each row.
+    """
+
+    context: NestContext
+    at: At
+    buffer: Buffer
+
+    @classmethod
+    def make(
+        cls, context: NestContext, at: At, dtype: DType, sizes: tuple[int, Size]
+    ) -> SpreadRows:
+        """A buffer for `sizes` rows and reduced elements."""
+        rows, inner = sizes
+        shape = rows, inner + context.target.lanes(dtype)
+        return cls(context, at, context.builder.alloc(dtype, shape, Space.GLOBAL, "left"))
+
+    def fill(self, inner: Size) -> None:
+        """Copy all rows; threads share them."""
+        context = self.context
+        with (
+            context.one_loop(self.buffer.shape[0], LoopKind.PARALLEL, "o") as row,
+            context.one_loop(inner, LoopKind.VECTOR, "l") as k,
+        ):
+            self.context.builder.store(self.buffer, (row, context.index(k)), self.at(row, k))
+
+    def read(self, spot: Spot, r: Expr, part: Pass, k: Expr) -> Expr:
+        """An element, by its row in the tile and its number in the pass."""
+        return Load(self.buffer, (spot.row_at(r), self.context.index(part.start + k)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import NestContext
-from irflow.lowering.packing import Along, LeftPack, RightPack
+from irflow.lowering.packing import Along, LeftPack, RightPack, SpreadRows
 from irflow.lowering.ready import Known, ReadyPack, known
+from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
 from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
 from irflow.lowering.words import NarrowPack, Words, dot_of, word_count
@@ -53,9 +54,10 @@ def product_nest(context: NestContext, anchor: Node, long: LongSum | None = None
     if blocks is None:
         return False
     if long is not None:
-        blocks = replace(blocks, inner=long.length, packs_left=False)
-    if words is not None and words.in_place(left):
-        blocks = replace(blocks, packs_left=False)
+        blocks = replace(blocks, inner=long.length, packs_left=False, spreads_rows=False)
+    if words is not None:
+        is_copied = blocks.packs_left and words.in_place(left) is None
+        blocks = replace(blocks, packs_left=is_copied, spreads_rows=False)
     product = _Product(context, anchor, dtype, blocks, factors, content, words)
     if long is None:
         product.write()
@@ -109,7 +111,7 @@ class _Product:
         self.rows = Cut(rows, blocks.tile.rows, blocks.stack)
         self.columns = Cut(columns, blocks.tile.width, blocks.panels)
         self.batch: tuple[Expr, ...] = ()
-        self.left: LeftPack | NarrowPack | None = None
+        self.left: LeftPack | NarrowPack | SpreadRows | None = None
         self.right: RightPack | ReadyPack | None = None
         if blocks.is_ready:
             assert content is not None
@@ -128,6 +130,8 @@ class _Product:
         tiles = TileWriter(context, [self], blocks.tile, passes != 1, blocks.prefetches)
         with context.loops(self.outer, LoopKind.PARALLEL, "b") as batch:
             self.batch = batch
+            if blocks.spreads_rows:
+                self._spread_rows()
             if blocks.packs_right:
                 self._write_columns(tiles, passes)
                 return
@@ -135,6 +139,13 @@ class _Product:
                 self._allocate_left()
                 with context.one_loop(passes, name="p") as number:
                     self._chunk(tiles, column_chunk, row_chunk, self._pass(number, passes))
+
+    def _spread_rows(self) -> None:
+        """Copy the left operand once, with its rows apart."""
+        assert isinstance(self.rows.size, int)
+        sizes = self.rows.size, self.inner
+        self.left = made = SpreadRows.make(self.context, partial(self._at, 0), self.cell, sizes)
+        made.fill(self.inner)
 
     def _write_columns(self, tiles: TileWriter, passes: Size) -> None:
         """Chunks of columns, each with a copy of the right operand for all chunks of its rows."""
@@ -260,7 +271,7 @@ class _Product:
 
     def _chunk(self, tiles: TileWriter, column_chunk: Expr, row_chunk: Expr, part: Pass) -> None:
         """All tiles of a chunk."""
-        if self.left is not None:
+        if isinstance(self.left, LeftPack | NarrowPack):
             self.left.fill(*self.rows.span(self.context, row_chunk), part)
         for spot in self._spots(row_chunk, column_chunk):
             tiles.write(spot, part)
@@ -294,8 +305,22 @@ class _Product:
         if spot.last_row is not None:
             spot = self._with_numbers(spot)
         step = self._by_row if len(spot.widths) <= spot.rows else self._by_column
-        for k in unrolled(self.context, part.extent, self.blocks.unrolled):
+        start = partial(self._fetch, spot, part)
+        for k in unrolled(self.context, part.extent, self.blocks.unrolled, start=start):
             step(spot, part, k, add)
+
+    def _fetch(self, spot: Spot, part: Pass, number: Expr) -> None:
+        """Fetch some of the panel that comes next: an equal part in each round of each tile."""
+        blocks = self.blocks
+        if not blocks.fetched or not isinstance(self.right, ReadyPack):
+            return
+        length = self.inner if blocks.panels > 1 else blocks.inner
+        rounds = index_of(blocks.inner // blocks.unrolled)
+        line = LINE_BYTES // self.right.buffer.dtype.itemsize
+        tile = spot.first // blocks.tile.rows
+        first = (tile * rounds + number) * (blocks.fetched * line)
+        for i in range(blocks.fetched):
+            self.right.fetch(spot, part.start + length, first + i * line)
 
     def _with_numbers(self, spot: Spot) -> Spot:
         """The same with its rows found before the loop along the reduced axis."""
@@ -331,7 +356,7 @@ class _Product:
 
     def _left(self, spot: Spot, r: Expr, part: Pass, k: Expr) -> Expr:
         if self.left is not None:
-            return self.builder.let(self.left.read(spot, r, k), "a")
+            return self.builder.let(self.left.read(spot, r, part, k), "a")
         operand = self.anchor.inputs[0]
         if self.words is not None and (buffer := self.words.in_place(operand)) is not None:
             row = (*self.batch, spot.row_at(r))

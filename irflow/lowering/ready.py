@@ -111,10 +111,16 @@ class ReadyPack:
 
     def read(self, spot: Spot, part: Pass, k: Expr, offset: Expr) -> Expr:
         """An element, by its number in the pass and its column in the tile."""
-        step = (part.start + k) * self.width + offset
+        return widened(Load(self.buffer, self._place(spot, part.start + k, offset)))
+
+    def fetch(self, spot: Spot, k: Expr, offset: Expr) -> None:
+        """Bring a line nearer, by a row of a panel and the elements behind its first one."""
+        place = self._place(spot, k, offset)
+        self.context.builder.let(Load(self.buffer, place, hint="prefetch"), "fetched")
+
+    def _place(self, spot: Spot, k: Expr, offset: Expr) -> tuple[Expr, ...]:
         batch = spot.batch[: len(self.buffer.shape) - 1]
-        place = (*batch, self.context.index(spot.column * self.inner + step))
-        return widened(Load(self.buffer, place))
+        return (*batch, self.context.index(spot.column * self.inner + k * self.width + offset))
 
 
 def words_of(array: np.ndarray, length: int) -> np.ndarray:

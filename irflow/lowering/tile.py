@@ -278,15 +278,23 @@ def vectors(context: NestContext, spot: Spot, lanes: int, is_masked: bool) -> It
                 yield lane + whole * lanes
 
 
-def unrolled(context: NestContext, extent: Extent, by: int, name: str = "k") -> Iterator[Expr]:
-    """Indices of a loop in rounds of several steps, then one by one."""
+def unrolled(
+    context: NestContext,
+    extent: Extent,
+    by: int,
+    name: str = "k",
+    start: Callable[[Expr], None] = lambda _: None,
+) -> Iterator[Expr]:
+    """Indices of a loop in rounds of several steps, then one by one.
+
+    Each round begins with what `start` writes, given its number.
+    """
     whole, rest = divided(extent, by)
     if whole != 0:
-        with (
-            context.one_loop(whole, name=name) as block,
-            context.one_loop(by, LoopKind.UNROLL, "u") as step,
-        ):
-            yield block * by + step
+        with context.one_loop(whole, name=name) as block:
+            start(block)
+            with context.one_loop(by, LoopKind.UNROLL, "u") as step:
+                yield block * by + step
     if rest != 0:
         with context.one_loop(rest, name=name) as step:
             yield index_of(whole) * by + step

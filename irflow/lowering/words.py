@@ -159,6 +159,6 @@ class NarrowPack:
             place = (context.index(r), context.index(k))
             context.builder.store(self.buffer, place, narrowed(value, self.buffer.dtype))
 
-    def read(self, spot: Spot, r: Expr, word: Expr) -> Expr:
+    def read(self, spot: Spot, r: Expr, _: Pass, word: Expr) -> Expr:
         """A word, by its row in the tile and its number in the pass."""
         return self.words.loaded(self.buffer, (spot.first + r,), word)

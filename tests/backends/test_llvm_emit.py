@@ -26,7 +26,8 @@ from irflow.loops import (
     integer,
 )
 from irflow.loops.build import NestBuilder
-from irflow.loops.interpret import convert, fresh, interpret
+from irflow.loops.evaluate import convert
+from irflow.loops.interpret import fresh, interpret
 from irflow.loops.unroll import unroll
 from irflow.scalars import ROWS, Scalar
 from irflow_llvm.backend import host_features

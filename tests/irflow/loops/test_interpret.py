@@ -23,7 +23,8 @@ from irflow.loops import (
 )
 from irflow.loops.build import NestBuilder
 from irflow.loops.check import check
-from irflow.loops.interpret import convert, interpret, interpret_into
+from irflow.loops.evaluate import convert
+from irflow.loops.interpret import interpret, interpret_into
 from irflow.loops.unroll import unroll
 from tests.irflow.loops import kernels
 from tests.irflow.loops.kernels import Sample

@@ -74,3 +74,16 @@ def test_symbolic_rows_and_sums() -> None:
     assert chosen.tile.rows <= 8
     assert not chosen.packs_left
     assert blocks(AVX512, 784, 128, n).inner == n
+
+
+def test_long_sums_read_the_left_operand_once_for_several_tiles() -> None:
+    def gradient(columns: int) -> Blocks | None:
+        left, right = Factor((1,), (128,), False), Factor((1,), (columns,), False)
+        return Product(AVX512, dtypes.f32, 128, columns, 6400, left, right).blocks()
+
+    wide, narrow = gradient(512), gradient(128)
+    assert wide is not None
+    assert narrow is not None
+    assert (wide.packs_left, wide.packs_right) == (False, True)
+    assert (wide.panels, wide.inner) == (4, 256), "a quarter of the cache in each pass"
+    assert narrow.panels == 1, "four chunks for threads"

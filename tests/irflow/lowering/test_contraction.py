@@ -212,6 +212,22 @@ def test_constants_are_packed_when_code_is_made(
         assert program.buffers[first].content is again.buffers[second].content, "shared"
 
 
+CROWDED = Target("crowded", vector_bytes=16, vector_registers=32, l1_bytes=256, l2_bytes=1024)
+
+
+def test_rows_that_share_cache_lines_are_spread_once() -> None:
+    """And each tile fetches a part of the next panel of constants; the bits stay the same."""
+    x, w = normal(9, 16), normal(16, 130, seed=1)
+    graph = with_constant(plain, f32(9, 16), w)
+    kernel = the_kernel(graph, CROWDED)
+    assert "left" in allocated(kernel)
+    assert print_kernel(kernel).count("prefetch") > 1
+    assert "prefetch" not in print_kernel(the_kernel(graph, WIDE))
+    (found,) = run(graph, [x], CROWDED)
+    np.testing.assert_array_equal(found, run(graph, [x], WIDE)[0])
+    np.testing.assert_allclose(found, x @ w, rtol=1e-5, atol=1e-5)
+
+
 def test_constants_of_one_panel_are_read_in_place() -> None:
     content = normal(200, 32)
     graph = with_constant(lambda x, w: ops.matmul(x, w) + 1.0, f32(64, 200), content)

@@ -1,0 +1,155 @@
+"""When and how a convolution is computed by Winograd's products, by shapes and the `Target` alone.
+
+Nothing depends on the number of images, so that for a symbolic one sums are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from irflow import dtypes
+from irflow.dtypes import DType
+from irflow.lowering.convolution_axes import Form, product
+from irflow.lowering.schedule import Tile, register_tile
+from irflow.lowering.target import Target
+from irflow.lowering.winograd_transform import LARGE, SMALL, TAPS, Transform
+
+MEMORY_BYTES = 4
+"""Weights that come from memory in a cycle: those of a network are too many for the caches."""
+TRANSFORM_CYCLES = 6
+"""What a vector at a point costs in the transforms of image and result."""
+GAIN = 0.8
+"""Of the cycles of the direct form must be left at most."""
+LEAST_CYCLES = 100_000
+"""Shorter convolutions are not worth the code."""
+CHUNK_ROWS = 14
+"""Tiles of a chunk at least: each weight is loaded once for so many."""
+ENOUGH_CHUNKS = 8
+"""With fewer, columns are cut."""
+CHUNK_COLUMNS = 128
+"""Into so many at least: each chunk of them transforms the image anew."""
+UNROLLED = 4
+"""Channels in one round of their loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a convolution is cut. Its tiles are squares of results.
+
+    Attributes:
+        transform: of an axis.
+        counts: tiles along both axes.
+        tile: what is held in registers of a product; its rows are tiles.
+        lines: lines of tiles that it takes.
+        stack: lines of tiles in a chunk.
+        panels: register tiles side by side in a chunk of columns.
+    """
+
+    transform: Transform
+    counts: tuple[int, int]
+    tile: Tile
+    lines: int
+    stack: int
+    panels: int
+
+    @property
+    def points(self) -> int:
+        """Products for a tile, a channel and a column."""
+        return self.transform.size**2
+
+    @property
+    def slabs(self) -> int:
+        """Chunks of lines of tiles."""
+        return -(-self.counts[0] // self.stack)
+
+    @property
+    def chunk(self) -> int:
+        """Tiles in one of them."""
+        return self.stack * self.counts[1]
+
+
+def plan_of(target: Target, dtype: DType, form: Form) -> Plan | None:
+    """The plan of a convolution with constant weights.
+
+    None where the direct form is as good, for element types but f32, and where channels do not
+    fill whole vectors.
+    """
+    (axes, *others) = form.phases
+    steps = [(axis.taps, axis.in_step, axis.tap_step, axis.out_step) for axis in axes]
+    if others or steps != [(TAPS, 1, 1, 1)] * 2 or dtype is not dtypes.f32:
+        return None
+    lanes = target.lanes(dtype)
+    if form.depth % lanes or form.columns % lanes:
+        return None
+    shape = _Shape(target, dtype, (axes[0].count, axes[1].count), form.depth, form.columns)
+    transform = min((SMALL, LARGE), key=shape.cycles)
+    direct = shape.direct()
+    if direct < LEAST_CYCLES or shape.cycles(transform) > GAIN * direct:
+        return None
+    return shape.plan(transform)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Sizes of a convolution.
+
+    Attributes:
+        target: the machine.
+        dtype: in which sums are taken.
+        results: along both axes.
+        depth, columns: channels of the image and of the result.
+    """
+
+    target: Target
+    dtype: DType
+    results: tuple[int, int]
+    depth: int
+    columns: int
+
+    @property
+    def _lanes(self) -> int:
+        return self.target.lanes(self.dtype)
+
+    # ---------------------------------------------------------------------------------------- costs
+
+    def direct(self) -> float:
+        """Cycles of the direct form."""
+        return self._products(product(self.results), TAPS**2)
+
+    def cycles(self, transform: Transform) -> float:
+        """Cycles by way of a transform."""
+        tiles, points = product(self._counts(transform)), transform.size**2
+        vectors = tiles * points * (self.depth + self.columns) / self._lanes
+        return self._products(tiles, points) + vectors * TRANSFORM_CYCLES
+
+    def _products(self, rows: int, points: int) -> float:
+        """Cycles of matrix products whose right operands come from memory."""
+        weights = points * self.depth * self.columns
+        return weights * (rows / self._lanes + self.dtype.itemsize / MEMORY_BYTES)
+
+    # ----------------------------------------------------------------------------------------- cuts
+
+    def _counts(self, transform: Transform) -> tuple[int, int]:
+        first, last = (-(-count // transform.results) for count in self.results)
+        return first, last
+
+    def plan(self, transform: Transform) -> Plan:
+        """How it is cut."""
+        counts = self._counts(transform)
+        tile, lines = self._tile(counts)
+        least = -(-CHUNK_ROWS // (counts[1] * lines))
+        stack = min(least * lines, counts[0])
+        slabs, panels = -(-counts[0] // stack), -(-self.columns // tile.width)
+        across = min(-(-ENOUGH_CHUNKS // slabs), max(self.columns // CHUNK_COLUMNS, 1))
+        return Plan(transform, counts, tile, lines, stack, -(-panels // across))
+
+    def _tile(self, counts: tuple[int, int]) -> tuple[Tile, int]:
+        """The register tile, and how many lines it takes: more than one where lines are short."""
+        vectors = self.columns // self._lanes
+        pieces = -(-counts[0] // max(CHUNK_ROWS // counts[1], 1))
+        lines = -(-counts[0] // pieces)
+        rows = lines * counts[1]
+        tile = register_tile(self.target, self.dtype, rows, vectors, self.depth)
+        if tile.rows == rows:
+            return tile, lines
+        return register_tile(self.target, self.dtype, counts[1], vectors, self.depth), 1
