@@ -180,9 +180,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMESPACES:
         return importlib.import_module(f"irflow.{name}")
     if name not in __all__:
-        place = importlib.import_module("irflow.names").PLACES.get(name)
-        hint = f"; there is {place}" if place else ""
-        raise AttributeError(f"module 'irflow' has no attribute {name!r}{hint}")
+        raise importlib.import_module("irflow.names").unknown("irflow", name)
     home = "dtypes" if name in _DTYPES else _HOMES.get(name, "frontend")
     found = globals()[name] = getattr(importlib.import_module(f"irflow.{home}"), name)
     return found

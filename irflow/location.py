@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 
@@ -13,6 +14,7 @@ _DEMO_FOLDER = os.path.join(_PACKAGE_FOLDER, "demo") + os.sep  # written as a us
 _PLUGIN_FOLDERS = tuple(
     f"{os.sep}irflow_{name}{os.sep}" for name in ("numpy", "llvm", "cupy", "passes")
 )
+_NUMPY_FOLDER = f"{os.sep}site-packages{os.sep}numpy{os.sep}"
 _BETWEEN = (f"{os.sep}contextlib.py", f"{os.sep}functools.py")
 
 _internal_files: dict[str, bool] = {}
@@ -43,7 +45,7 @@ def user_location() -> Location | None:
     `IRFLOW_TRACEBACK=full` is about tracebacks, not locations: a location is always the user's.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_internal(frame):
+    while frame is not None and not _is_users(frame):
         frame = frame.f_back
     return None if frame is None else _location(frame, frame.f_lineno)
 
@@ -52,10 +54,19 @@ def raised_at(traceback: TracebackType | None) -> Location | None:
     """The innermost line of the user's in a traceback, or None when there is none."""
     found = None
     while traceback is not None:
-        if not is_internal(traceback.tb_frame):
+        if _is_users(traceback.tb_frame):
             found = _location(traceback.tb_frame, traceback.tb_lineno)
         traceback = traceback.tb_next
     return found
+
+
+def warn(message: str) -> None:
+    """A `UserWarning` at the user's line, wherever in irflow it arises."""
+    place = user_location()
+    if place is None:
+        warnings.warn(message, stacklevel=2)
+    else:
+        warnings.warn_explicit(message, UserWarning, place.file, place.line)
 
 
 def _location(frame: FrameType, line: int) -> Location:
@@ -65,6 +76,11 @@ def _location(frame: FrameType, line: int) -> Location:
     if found is None:
         found = _locations[key] = Location(*key)
     return found
+
+
+def _is_users(frame: FrameType) -> bool:
+    """Whether a line of it is where the user would look; NumPy calls methods of tensors."""
+    return not is_internal(frame) and _NUMPY_FOLDER not in frame.f_code.co_filename
 
 
 def is_internal(frame: FrameType) -> bool:
@@ -80,6 +96,7 @@ def is_internal(frame: FrameType) -> bool:
 
 
 def _is_internal_file(file: str) -> bool:
+    """Whether it is of irflow, of its plugins, or of what calls back from between."""
     if file.startswith(_DEMO_FOLDER):
         return False
     return (

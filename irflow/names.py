@@ -41,6 +41,39 @@ _RENAMED = {
     "layers": "keras.layers",
     "Sequential": "keras.Sequential",
     "Model": "keras.Model",
+    "Module": "keras.Model",
+    "no_grad": "stop_gradient",
+    "manual_seed": "keras.utils.set_random_seed",
+    "device_put": "asarray",
+    "tree_map": "tree.map_leaves",
+    "tree_util": "tree",
+    "lax": "control",
+    "random.PRNGKey": "random.key",
+    "random.set_seed": "keras.utils.set_random_seed",
+    "random.seed": "keras.utils.set_random_seed",
+    "random.manual_seed": "keras.utils.set_random_seed",
+    "random.rand": "random.uniform",
+    "random.randn": "random.normal",
+    "nn.Module": "keras.Model",
+    "nn.Sequential": "keras.Sequential",
+    "nn.Linear": "keras.layers.Dense",
+    "nn.Dense": "keras.layers.Dense",
+    "nn.Conv2d": "keras.layers.Conv2D",
+    "nn.Dropout": "keras.layers.Dropout",
+    "nn.Embedding": "keras.layers.Embedding",
+    "nn.BatchNorm2d": "keras.layers.BatchNormalization",
+    "nn.LayerNorm": "keras.layers.LayerNormalization",
+    "nn.CrossEntropyLoss": "keras.losses.SparseCategoricalCrossentropy",
+    "nn.MSELoss": "keras.losses.MeanSquaredError",
+    "nn.functional": "nn",
+    "nn.softmax_cross_entropy_with_logits": "losses.softmax_cross_entropy",
+    "nn.sparse_softmax_cross_entropy_with_logits": "losses.cross_entropy",
+    "nn.sigmoid_cross_entropy_with_logits": "losses.sigmoid_cross_entropy",
+    "optim.apply_updates": "optim.Optimizer.update",
+    "keras.ops.image": "nn",
+    "keras.utils.plot_model": "draw",
+    "data.DataLoader": "data.Dataset",
+    "data.TensorDataset": "data.Dataset",
 }
 _KEPT = {
     "numpy": (
@@ -55,4 +88,16 @@ _KEPT = {
 }
 _PLACES = {name: f"{home}.{name}" for home, names in _KEPT.items() for name in names.split()}
 PLACES = {name: f"irflow.{place}" for name, place in (_PLACES | _RENAMED).items()}
-"""Names in irflow, by the names that other systems have for them."""
+"""Names in irflow, by the names of other systems; those of a namespace with its name and a dot."""
+
+
+def unknown(module: str, name: str) -> AttributeError:
+    """The error for a name that a module does not have, with the place where irflow has it.
+
+    Args:
+        module: its `__name__`.
+        name: what it was asked for.
+    """
+    place = PLACES.get(f"{module}.{name}".removeprefix("irflow."))
+    hint = f"; there is {place}" if place else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")

@@ -92,6 +92,10 @@ def load(path: str | os.PathLike[str]) -> Container:
         raise _about(path, error) from error
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except zipfile.BadZipFile as error:
+        if not zipfile.is_zipfile(path):
+            raise ArtifactError(f"{path}: damaged, or not a file of irflow: {error}") from error
+        raise ArtifactError(f"{path}: damaged: {error}") from error
     except Exception as error:
         # On damaged files the zip reader raises errors of many kinds, not all of them documented.
         raise ArtifactError(f"{path}: damaged: {type(error).__name__}: {error}") from error

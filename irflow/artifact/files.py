@@ -19,6 +19,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         ArtifactError: the file cannot be written; what was at `path` is there as before.
     """
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        # A device would be replaced by a file, not written to.
+        kind = "a folder" if os.path.isdir(target) else "no ordinary file"
+        raise ArtifactError(f"{path}: cannot be written: it is {kind}")
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
     try:

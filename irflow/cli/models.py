@@ -191,8 +191,14 @@ def _read_text(path: str) -> str:
     raise CommandError(
         f"{path} is no model",
         facts=[("models are", "file.py:function, graph text, .irflow containers, -")],
-        hint=f"name a function: {path}:function" if path.endswith(".py") else None,
+        hint=_hint(path),
     )
+
+
+def _hint(path: str) -> str | None:
+    if path.endswith(".py"):
+        return f"name a function: {path}:function"
+    return "ONNX files are not read yet" if path.endswith(".onnx") else None
 
 
 def _read_stdin() -> str:

@@ -7,6 +7,15 @@ over, and it can be iterated over again.
         ...
 """
 
-from irflow.data.dataset import Dataset
+from typing import TYPE_CHECKING
 
-__all__ = ["Dataset"]
+from irflow import names
+from irflow.data.dataset import AUTOTUNE, Dataset
+
+__all__ = ["AUTOTUNE", "Dataset"]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error as it is
+
+    def __getattr__(name: str) -> object:
+        """The error that says where irflow has a name of another system."""
+        raise names.unknown(__name__, name)

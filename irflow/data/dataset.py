@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import operator
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ from irflow.data.threads import ParallelMap, Prefetch
 from irflow.errors import IrflowError, UnknownLengthError, UsageError
 from irflow.frontend.boundary import public, shorten
 from irflow.location import user_location
+
+AUTOTUNE = -1
+"""As a number of threads or of elements prepared ahead: a usual one."""
 
 
 class Dataset:
@@ -147,20 +151,30 @@ class Dataset:
     # ---------------------------------------------------------------------- one element at a time
 
     @public
-    def map(self, function: Callable[..., Any], num_workers: int = 0) -> Dataset:
+    def map(
+        self,
+        function: Callable[..., Any],
+        num_workers: int = 0,
+        *,
+        num_parallel_calls: int | None = None,
+    ) -> Dataset:
         """The results of a function on each element.
 
         Args:
             function: takes an element.
-            num_workers: how many threads call it; 0 calls it in the thread that iterates. The
-                order of the results is the same for any number.
+            num_workers: how many threads call it; 0 calls it in the thread that iterates,
+                `AUTOTUNE` has one for each processor. The order of the results is the same for any
+                number.
+            num_parallel_calls: TensorFlow's name for `num_workers`.
 
         Raises:
             DataError: while iterating, if the function fails.
         """
         call = UserFunction("map", function, user_location())
-        if _count("map: num_workers", num_workers, 0):
-            return Dataset(ParallelMap(self._stage, call, num_workers))
+        workers = num_workers if num_parallel_calls is None else num_parallel_calls
+        workers = _count("map: num_workers", workers, 0, automatic=os.cpu_count() or 1)
+        if workers:
+            return Dataset(ParallelMap(self._stage, call, workers))
         return Dataset(steps.Map(self._stage, call))
 
     @public
@@ -248,17 +262,17 @@ class Dataset:
     # ----------------------------------------------------------------------------------- batches
 
     @public
-    def batch(self, size: int, drop_remainder: bool = False) -> Dataset:
-        """`size` elements as one, with a batch axis in front of each leaf.
+    def batch(self, batch_size: int, drop_remainder: bool = False) -> Dataset:
+        """`batch_size` elements as one, with a batch axis in front of each leaf.
 
         Args:
-            size: of a batch.
+            batch_size: how many elements a batch has.
             drop_remainder: whether the elements at the end that fill no batch are left out.
 
         Raises:
             ShapeError: while iterating, if the shapes of samples differ.
         """
-        size = _count("batch", size, 1)
+        size = _count("batch", batch_size, 1)
         if isinstance(self._stage, Rows):
             return Dataset(RowBatches(self._stage, size, drop_remainder))
         return Dataset(Batch(self._stage, size, drop_remainder, user_location()))
@@ -271,12 +285,12 @@ class Dataset:
     # ------------------------------------------------------------------------ keeping and preparing
 
     @public
-    def prefetch(self, count: int = 2) -> Dataset:
-        """The same elements, of which a thread prepares up to `count` ahead.
+    def prefetch(self, buffer_size: int = 2) -> Dataset:
+        """The same elements, of which a thread prepares up to `buffer_size` ahead.
 
-        The thread ends with the pass, also with one that is given up.
+        `AUTOTUNE` is 2. The thread ends with the pass, also with one that is given up.
         """
-        return Dataset(Prefetch(self._stage, _count("prefetch", count, 1)))
+        return Dataset(Prefetch(self._stage, _count("prefetch", buffer_size, 1, automatic=2)))
 
     def cache(self) -> Dataset:
         """The same elements, kept in memory by the first pass that comes to the end."""
@@ -350,8 +364,10 @@ class Dataset:
         return f"<Dataset {size}, by {type(self._stage).__name__}>"
 
 
-def _count(name: str, value: int, least: int) -> int:
-    """An argument that is a number of something."""
+def _count(name: str, value: int, least: int, automatic: int | None = None) -> int:
+    """An argument that is a number of something; `AUTOTUNE` is `automatic`, if there is that."""
+    if automatic is not None and type(value) is int and value == AUTOTUNE:
+        return automatic
     try:
         number = operator.index(value)
     except TypeError:

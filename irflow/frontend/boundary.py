@@ -59,4 +59,6 @@ def _is_shortened(error: BaseException) -> bool:
     # Where an interrupt found us says nothing.
     if isinstance(error, (IrflowError, KeyboardInterrupt)) or error.__traceback__ is None:
         return True
-    return not is_internal(innermost(error.__traceback__))
+    frame = innermost(error.__traceback__)
+    # A name that a module does not have is the mistake of whoever asked for it.
+    return not is_internal(frame) or frame.f_code.co_name == "__getattr__"

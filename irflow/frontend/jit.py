@@ -399,6 +399,8 @@ def jit(
             dynamic=dynamic,
             memory_limit=memory_limit,
         )
+    if not callable(function):
+        raise UsageError(f"jit: {described(function)} is given, not a function")
     if spec is not None and dynamic is not None:
         raise UsageError(
             "jit: spec= says which sizes are symbolic, so that dynamic= says nothing",

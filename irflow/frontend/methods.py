@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from irflow import ops
 from irflow.dims import Size
+from irflow.dtypes import DTypeLike
 from irflow.errors import DTypeError, ShapeError, UnsupportedError
 from irflow.frontend.boundary import public
 from irflow.frontend.device import CPU, require_cpu
 from irflow.frontend.promotion import normalize_axes, solve_shape
-from irflow.frontend.reductions import Axis, arg_extreme, extreme, mean, total
+from irflow.frontend.reductions import Axis, arg_extreme, extreme, mean, no_out, total
 from irflow.scalars import find
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Methods:
-    """The part of `Tensor` that users call by name."""
+    """The part of `Tensor` that users call by name.
+
+    The reductions take `dtype` and `out`, for `np.sum(tensor)` hands both on; `out` must be None.
+    """
 
     __slots__ = ()
 
@@ -77,29 +81,50 @@ class Methods:
         return self.reshape(-1)
 
     @public
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+    ) -> Tensor:
         """The sum along `axis` (an int, several, or all by default)."""
-        return total(find("add"), _tensor(self), axis, keepdims)
+        return total(find("add"), _operand(self, dtype, out), axis, keepdims)
 
     @public
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def prod(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+    ) -> Tensor:
         """The product along `axis`."""
-        return total(find("multiply"), _tensor(self), axis, keepdims)
+        return total(find("multiply"), _operand(self, dtype, out), axis, keepdims)
 
     @public
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """The largest element along `axis`; NaN where there is one."""
-        return extreme(find("maximum"), _tensor(self), axis, keepdims, "max")
+        return extreme(find("maximum"), _operand(self, None, out), axis, keepdims, "max")
 
     @public
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False, *, out: None = None) -> Tensor:
         """The smallest element along `axis`; NaN where there is one."""
-        return extreme(find("minimum"), _tensor(self), axis, keepdims, "min")
+        return extreme(find("minimum"), _operand(self, None, out), axis, keepdims, "min")
 
     @public
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(
+        self,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        out: None = None,
+    ) -> Tensor:
         """The arithmetic mean along `axis`, in a float type."""
-        return mean(_tensor(self), axis, keepdims)
+        return mean(_operand(self, dtype, out), axis, keepdims)
 
     @public
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -142,3 +167,9 @@ class Methods:
 def _tensor(x: Methods) -> Tensor:
     """What `x` is: `Tensor` alone has these methods."""
     return cast("Tensor", x)
+
+
+def _operand(x: Methods, dtype: DTypeLike | None, out: object) -> Tensor:
+    """The tensor to reduce, in the type to reduce it in."""
+    no_out(out)
+    return _tensor(x) if dtype is None else _tensor(x).astype(dtype)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from irflow import dims, dtypes, ops
-from irflow.errors import ShapeError
+from irflow.errors import ShapeError, UnsupportedError
 from irflow.frontend.promotion import axes_of
 from irflow.scalars import Scalar, find
 
@@ -67,6 +67,12 @@ def arg_extreme(kind: str, x: Tensor, axis: int | None, keepdims: bool) -> Tenso
     flat = ops.reshape(x, (x.size,)) if axis is None else x
     result = (ops.argmax if kind == "max" else ops.argmin)(flat, 0 if axis is None else axes[0])
     return kept(result, x, axes) if keepdims else cast("Tensor", result)
+
+
+def no_out(out: object) -> None:
+    """UnsupportedError for an array to write to: a tensor is not written into one."""
+    if out is not None:
+        raise UnsupportedError("a tensor is not written into an array that is given as out=")
 
 
 def require_elements(x: Tensor, axes: Sequence[int], name: str) -> None:

@@ -25,6 +25,7 @@ from irflow.frontend.boundary import public
 from irflow.frontend.indexing import get_item
 from irflow.frontend.methods import Methods
 from irflow.frontend.numbers import leaf_classes, list_array, literal, number, type_for
+from irflow.frontend.numpy_methods import NumpyMethods
 from irflow.frontend.products import matmul
 from irflow.frontend.promotion import (
     broadcast_shapes,
@@ -44,7 +45,7 @@ TensorLike = Any
 """A Tensor, a Variable, what `as_array` takes, a Python number, or nested lists of them."""
 
 
-class Tensor(Values, Methods, GraphOperand):
+class Tensor(Values, Methods, NumpyMethods, GraphOperand):
     """A multi-dimensional array of one element type.
 
     Make one with `irf.asarray`. Arithmetic, comparison, indexing and the methods below follow
@@ -52,7 +53,8 @@ class Tensor(Values, Methods, GraphOperand):
     """
 
     __slots__ = ("__weakref__", "_data", "_is_donated", "_trace", "_type", "_value", "_weak")
-    __array_ufunc__ = None  # so that `ndarray + tensor` asks the tensor
+    # `ndarray + tensor` asks the tensor; `np.exp(tensor)` takes its value and gives an array.
+    __array_priority__ = 100
 
     def __init__(
         self, data: np.ndarray, *, weak: bool = False, type: TensorType | None = None
@@ -93,8 +95,8 @@ class Tensor(Values, Methods, GraphOperand):
         """
         return self._data if self._data is not None else self.demand("this operation")
 
-    def demand(self, wanted: str) -> np.ndarray:
-        """The array; `wanted` says in the error what needs it."""
+    def demand(self, wanted: str, hint: str | None = None) -> np.ndarray:
+        """The array; `wanted` says in the error what needs it, `hint` what to do instead."""
         if self._is_donated:
             raise DonatedTensorError(
                 "this tensor was donated to a compiled function and has no memory any more",
@@ -103,7 +105,7 @@ class Tensor(Values, Methods, GraphOperand):
             )
         array = self.concrete()
         if array is None:
-            raise tracing.concretization_error(self, wanted)
+            raise tracing.concretization_error(self, wanted, hint)
         return array
 
     def concrete(self) -> np.ndarray | None:

@@ -277,12 +277,14 @@ class TracedFunction:
         return len(self.weak)
 
 
-def concretization_error(tensor: Tensor, wanted: str) -> ConcretizationError:
+def concretization_error(
+    tensor: Tensor, wanted: str, hint: str | None = None
+) -> ConcretizationError:
     """The error when Python asks a tensor under tracing for its value."""
     return ConcretizationError(
         f"{wanted} needs the value of a tensor that is only being traced",
         facts=[("tensor", tensor.type), *_origin(tensor)],
-        hint=None if tensor.trace is None else tensor.trace.value_hint,
+        hint=hint if tensor.trace is None or hint else tensor.trace.value_hint,
     )
 
 

@@ -11,6 +11,8 @@ from irflow.errors import UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.dlpack import CPU, capsule_of
 
+NUMPY_HINT = "irflow.numpy has NumPy's functions for tensors whose values are not known yet"
+
 
 class Values:
     """The part of `Tensor` that gives its value away; needs the array, and so no tracing."""
@@ -18,8 +20,8 @@ class Values:
     __slots__ = ()
 
     @abstractmethod
-    def demand(self, wanted: str) -> np.ndarray:
-        """The array, not to be written to; `wanted` says in the error what needs it."""
+    def demand(self, wanted: str, hint: str | None = None) -> np.ndarray:
+        """The array, not to be written to; the error says what needs it."""
 
     @public
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -28,7 +30,7 @@ class Values:
         Raises:
             UsageError: `copy=False`, and another element type is asked for; a ValueError.
         """
-        array = self.demand("a NumPy function")
+        array = self.demand("a NumPy function", hint=NUMPY_HINT)
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise UsageError(
@@ -88,6 +90,10 @@ class Values:
     @public
     def __complex__(self) -> complex:
         return complex(self.demand("complex()").item())
+
+    @public
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.demand("round()").item(), digits)
 
     @public
     def __index__(self) -> int:

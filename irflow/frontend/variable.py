@@ -15,6 +15,7 @@ from irflow.errors import ShapeError
 from irflow.frontend.at import At
 from irflow.frontend.boundary import public
 from irflow.frontend.conversion import asarray
+from irflow.frontend.numpy_methods import NumpyMethods
 from irflow.frontend.tensor import OPERATORS, Tensor, TensorLike, as_tensor
 from irflow.frontend.tracing import current_trace
 from irflow.ir import TensorType
@@ -49,7 +50,7 @@ class Variable:
     """
 
     __slots__ = ("__weakref__", "_data", "name", "trainable", "type")
-    __array_ufunc__ = None  # so that `ndarray + variable` asks the variable
+    __array_priority__ = 100  # as that of `Tensor`
 
     @public
     def __init__(
@@ -182,10 +183,21 @@ def _forward(name: str) -> Any:
     return method
 
 
-CONVERSIONS = ("__bool__", "__int__", "__float__", "__index__", "__len__", "__iter__")
+CONVERSIONS = (
+    *("__bool__", "__int__", "__float__", "__index__", "__round__", "__len__", "__iter__"),
+)
+NUMPY_METHODS = tuple(name for name in vars(NumpyMethods) if not name.startswith("_"))
 METHODS = ("sum", "prod", "mean", "max", "min", "argmax", "argmin", "reshape", "transpose")
 
-for _name in (*OPERATORS, "__matmul__", "__rmatmul__", "__getitem__", *CONVERSIONS, *METHODS):
+for _name in (
+    *OPERATORS,
+    "__matmul__",
+    "__rmatmul__",
+    "__getitem__",
+    *CONVERSIONS,
+    *METHODS,
+    *NUMPY_METHODS,
+):
     setattr(Variable, _name, _forward(_name))
 for _name in ("flatten", "astype", "item", "tolist", "__dlpack__", "__dlpack_device__"):
     setattr(Variable, _name, _forward(_name))

@@ -4,6 +4,9 @@ Images are `[n, *spatial, channels]`, sequences `[n, time, features]`. Every fun
 once, under `irf.jit` with a symbolic batch, and differentiated.
 """
 
+from typing import TYPE_CHECKING
+
+from irflow import names
 from irflow.nn.activations import (
     celu,
     elu,
@@ -205,3 +208,9 @@ __all__ = [
     "upsample",
     "zero_pad",
 ]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error as it is
+
+    def __getattr__(name: str) -> object:
+        """The error that says where irflow has a name of another system."""
+        raise names.unknown(__name__, name)

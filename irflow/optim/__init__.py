@@ -7,6 +7,9 @@ params, state = optimizer.update(grads, state, params)
 gradients before an update.
 """
 
+from typing import TYPE_CHECKING
+
+from irflow import names
 from irflow.optim.adadelta import Adadelta
 from irflow.optim.adafactor import Adafactor
 from irflow.optim.adagrad import Adagrad
@@ -42,3 +45,9 @@ __all__ = [
     "clip_by_value",
     "global_norm",
 ]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error as it is
+
+    def __getattr__(name: str) -> object:
+        """The error that says where irflow has a name of another system."""
+        raise names.unknown(__name__, name)

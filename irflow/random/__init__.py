@@ -13,6 +13,9 @@ logarithms differ; so do the other continuous distributions, to some more. A cla
 trial that is decided by comparing such numbers comes out the same but where they all but tie.
 """
 
+from typing import TYPE_CHECKING
+
+from irflow import names
 from irflow.random.continuous import (
     cauchy,
     exponential,
@@ -69,3 +72,9 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error as it is
+
+    def __getattr__(name: str) -> object:
+        """The error that says where irflow has a name of another system."""
+        raise names.unknown(__name__, name)

@@ -17,7 +17,9 @@ from irflow.ops import distributions
 @public
 def key(seed: int) -> Tensor:
     """A key from a number of up to 64 bits."""
-    if isinstance(seed, bool) or not -(2**63) <= int(seed) < 2**64:
+    if isinstance(seed, (bool, str, bytes)) or not hasattr(seed, "__int__"):
+        raise UsageError(f"a seed is a whole number, not {seed!r}")
+    if not -(2**63) <= int(seed) < 2**64:
         raise UsageError(f"the seed {seed} does not fit in 64 bits")
     words = int(seed) % 2**64
     return Tensor(np.array([words & 0xFFFFFFFF, words >> 32], np.uint32))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from irflow.errors import UsageError
+from irflow.location import warn
 
 GROWING = ("acc", "auc", "f1", "fbeta", "iou", "precision", "recall", "r2")
 """Parts of the names of metrics that are better when they are larger."""
@@ -42,10 +42,7 @@ class Monitor:
         found = (logs or {}).get(self.name)
         if found is None:
             names = ", ".join(logs or {}) or "nothing"
-            warnings.warn(
-                f"{self.owner}: there is no {self.name!r} among what was measured: {names}",
-                stacklevel=3,
-            )
+            warn(f"{self.owner}: there is no {self.name!r} among what was measured: {names}")
             return None
         return float(found)
 

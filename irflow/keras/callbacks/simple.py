@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import numpy as np
 
+from irflow.errors import ArtifactError
 from irflow.keras.callbacks.callback import Callback
 
 Hook = Callable[..., Any]
@@ -91,7 +93,8 @@ class CSVLogger(Callback):
             with open(self.filename, newline="", encoding="utf-8") as stream:
                 has_header = bool(stream.readline())
         mode = "a" if self.append else "w"
-        self._file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+        with self._explained():
+            self._file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
         self._has_header = has_header
         self._writer = None
 
@@ -107,7 +110,20 @@ class CSVLogger(Callback):
                 self._writer.writeheader()
         row = {key: _written(numbers.get(key, "NA")) for key in self._keys}
         self._writer.writerow({"epoch": epoch, **row})
-        self._file.flush()
+        with self._explained():
+            self._file.flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._file is not None:
+                with suppress(OSError):  # what is left in memory cannot be written either
+                    self._file.close()
+            raise ArtifactError(
+                f"{self.filename}: cannot be written: {error.strerror or error}"
+            ) from error
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._file is not None:

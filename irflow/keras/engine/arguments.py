@@ -115,4 +115,5 @@ def is_numbers(value: Any) -> bool:
     """Whether nested lists hold only numbers, and so stand for one array."""
     if not isinstance(value, (list, tuple)) or not value:
         return False
-    return all(type(leaf) in (int, float, bool) for leaf in tree.flatten(value)[0])
+    leaves = tree.flatten(value)[0]
+    return all(type(leaf) in (int, float, bool) or isinstance(leaf, np.generic) for leaf in leaves)

@@ -55,12 +55,23 @@ def as_leaf(value: Any) -> np.ndarray:
     return array if array.flags.c_contiguous else array.copy()
 
 
+def _list_array(values: Any) -> np.ndarray:
+    """Nested lists of numbers as one array; ShapeError where their lengths differ."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ShapeError(
+            "the rows of a list have different lengths",
+            hint="keras.utils.pad_sequences makes them alike",
+        ) from None
+
+
 def as_arrays(values: Any) -> Any:
     """Nested array-likes as nested arrays; a list of numbers is one array."""
     if values is None:
         return None
     if is_numbers(values):
-        return as_leaf(np.asarray(values))
+        return as_leaf(_list_array(values))
     return tree.map_leaves(as_leaf, values)
 
 

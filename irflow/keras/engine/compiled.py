@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from irflow import tree
 from irflow.errors import TreeError, UsageError
+from irflow.frontend import Tensor
 from irflow.frontend.tracing import suspended
 from irflow.keras import losses as known_losses
 from irflow.keras import metrics as known_metrics
@@ -129,9 +133,9 @@ class CompiledLoss:
             return [None] * count
         weights = by_output(self._weights, y_pred, self._names, "loss_weights")
         for weight in weights:
-            if isinstance(weight, str) or callable(weight):
+            if weight is not None and not isinstance(weight, (int, float, np.number, Tensor)):
                 raise UsageError(
-                    f"a loss weight is a number, not {weight!r}",
+                    f"a loss weight is a number, not {reprlib.repr(weight)}",
                     hint="metrics are given by name: compile(optimizer, loss, metrics=[...])",
                 )
         return weights

@@ -19,7 +19,7 @@ from irflow.keras.engine.checks import (
     check_verbose,
     check_whole,
 )
-from irflow.keras.engine.preparation import check_labels, prepare
+from irflow.keras.engine.preparation import check_labels, check_rows, prepare
 from irflow.keras.engine.runs import Run, Source
 from irflow.keras.engine.screen import Screen
 from irflow.keras.engine.streams import Stream
@@ -99,6 +99,7 @@ def _checked_source(model: Any, source: Source, batch_size: int) -> None:
         return
     source.check_finite()
     prepare(model, source[slice(0, batch_size)].parts)
+    check_rows(model, source.x)
     check_labels(model, source)
 
 
@@ -236,6 +237,7 @@ def predict(
         prepare(model, source.first(), needs_targets=False)
     else:
         prepare(model, source[slice(0, size)].parts, needs_targets=False)
+        check_rows(model, source.x)
         count = -(-source.size // size)
         batches = (source[slice(i * size, (i + 1) * size)].parts for i in range(count))
     if steps is not None:

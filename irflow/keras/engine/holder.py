@@ -169,6 +169,11 @@ class Holder:
         Raises:
             ShapeError: a size is not known.
         """
+        if isinstance(shape, str):
+            raise UsageError(
+                f"add_weight: the shape is {shape!r}",
+                hint=f"the name goes by keyword: add_weight(shape, …, name={shape!r})",
+            )
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(not isinstance(size, (int, np.integer)) for size in shape):
             raise ShapeError(

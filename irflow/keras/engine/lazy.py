@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from irflow.errors import did_you_mean
+from irflow.names import PLACES, unknown
 
 
 def lazy(
@@ -28,9 +29,10 @@ def lazy(
             return importlib.import_module(f"{package}.{name}")
         if name not in places:
             hint = did_you_mean(name, names)
-            raise AttributeError(
-                f"module {package!r} has no attribute {name!r}{': ' + hint if hint else ''}"
-            )
+            place = PLACES.get(f"{package}.{name}".removeprefix("irflow."))
+            if place or not hint:
+                raise unknown(package, name)
+            raise AttributeError(f"module {package!r} has no attribute {name!r}: {hint}")
         home = places[name]
         module = home if home.startswith("irflow.") else f"{package}.{home}"
         found = getattr(importlib.import_module(module), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from irflow import numpy as inp
@@ -90,6 +91,18 @@ class Network:
                     depths[id(tensor.node)] = max(depths[id(tensor.node)], depth + 1)
         order = sorted(found, key=lambda key: (-found[key][0], indices[key]))
         return [found[key][1] for key in order]
+
+    @cached_property
+    def row_numbers(self) -> list[tuple[int, Any]]:
+        """Which inputs are numbers of rows of a layer's table, with the layer."""
+        places = {id(place): index for index, place in enumerate(self.inputs)}
+        return [
+            (places[id(tensor)], node.operation)
+            for node in self.nodes
+            if hasattr(node.operation, "numbers_below")
+            for tensor in node.inputs
+            if id(tensor) in places
+        ]
 
     def run(self, inputs: Any, call: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]) -> Any:
         """The outputs for tensors.

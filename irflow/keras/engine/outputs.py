@@ -50,6 +50,8 @@ def by_output(
         is_wrapped = isinstance(given, (list, tuple)) and len(given) == 1 and not is_leaf
         return [given[0] if is_wrapped else given]
     entries = list(given) if isinstance(given, (list, tuple)) else tree.flatten(given)[0]
+    if not keys:
+        raise TreeError("the model has no outputs", hint="its call must return a tensor")
     if len(entries) != len(keys):
         raise TreeError(
             f"{what}: {len(entries)} given for {len(keys)} outputs",

@@ -105,6 +105,36 @@ def _outputs(model: Any, x: Any) -> Any:
     return kind.unflatten([KerasTensor(shape, dtype, "output") for shape, dtype in results])
 
 
+def check_rows(model: Any, x: Any) -> None:
+    """Whether the numbers that go from the data to an `Embedding` are rows of its table.
+
+    Compiled code takes the nearest row for another number, so that nobody would see it.
+
+    Raises:
+        DataError: one is not; with its first place.
+    """
+    network = model._network
+    if network is None:
+        return
+    paths = tree.flatten(x)[1].paths("x")
+    for index, layer in network.row_numbers:
+        numbers = network.flat(x)[index]
+        if not numbers.size or (numbers.min() >= 0 and numbers.max() < layer.numbers_below):
+            continue
+        wrong = (numbers < 0) | (numbers >= layer.numbers_below)
+        place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), numbers.shape))
+        raise DataError(
+            f'layer "{layer.name}" has no such row: it has {layer.numbers_below}, from 0 on',
+            facts=[
+                ("first at", f"{paths[index]}[{', '.join(map(str, place))}]", str(numbers[place])),
+                ("in all", f"{int(wrong.sum())} of {numbers.size}"),
+            ],
+            hint=f"input_dim={int(numbers.max()) + 1} has rows for all"
+            if numbers.min() >= 0
+            else None,
+        )
+
+
 def check_labels(model: Any, data: Arrays) -> None:
     """Whether class numbers are classes of the model.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from irflow.errors import UsageError
 from irflow.frontend.variable import Variable
+from irflow.location import warn
 
 
 class Stateful:
@@ -54,10 +54,9 @@ class Stateful:
         """
         count = len(self.variables)
         if len(store) != count:
-            warnings.warn(
+            warn(
                 f"the state of {self.name} is not loaded: {len(store)} values are saved,"
-                f" and there are {count} variables",
-                stacklevel=2,
+                f" and there are {count} variables"
             )
             return
         self.set_weights([store[str(i)] for i in range(count)])

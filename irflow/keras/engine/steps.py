@@ -13,6 +13,7 @@ from irflow.keras.engine.gradients import value_and_grad
 from irflow.keras.engine.outputs import size_of
 from irflow.keras.engine.programs import Programs
 from irflow.keras.engine.tracking import unique
+from irflow.keras.layers.checks import check_begun
 from irflow.keras.layers.layer import Layer
 from irflow.keras.saving.registry import deserialize_keras_object, serialize_keras_object
 
@@ -86,6 +87,7 @@ class Steps(Layer):
         from irflow.keras.engine.compiled import CompiledLoss, CompiledMetrics, check_names
         from irflow.keras.metrics import Mean
 
+        check_begun(self)
         check_names(loss, metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self._dtype_policy.name == "mixed_float16":

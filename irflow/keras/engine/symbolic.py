@@ -29,7 +29,7 @@ class KerasTensor:
         mask: the place of the mask that will travel beside its value, None for no mask.
     """
 
-    __array_ufunc__ = None
+    __array_priority__ = 100  # `ndarray + tensor` asks the tensor
     __tree_leaf__ = True
 
     def __init__(self, shape: Any, dtype: Any = "float32", name: str | None = None) -> None:
@@ -69,7 +69,7 @@ class KerasTensor:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise UsageError(
             "a KerasTensor has no value; it is a place in a model that is being put together",
-            hint="use it in layers, or in a Lambda layer",
+            hint="NumPy's functions need values; keras.ops has the same names for models",
         )
 
     def __bool__(self) -> bool:

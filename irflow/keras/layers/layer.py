@@ -28,6 +28,8 @@ from irflow.keras.engine.inference import infer
 from irflow.keras.engine.input_spec import assert_input_compatibility
 from irflow.keras.engine.naming import auto_name
 from irflow.keras.engine.symbolic import KerasTensor, Node, is_symbolic, record
+from irflow.keras.layers.checks import check_argument, check_begun
+from irflow.keras.layers.keywords import input_shape
 from irflow.keras.saving.registry import serialize_keras_object
 
 
@@ -75,7 +77,7 @@ class Layer(Holder):
     ) -> None:
         self._inbound_nodes: list[Node] = []
         self._hold(bool(trainable))
-        self._input_shape_arg = _input_shape(type(self).__name__, kwargs)
+        self._input_shape_arg = input_shape(type(self), kwargs)
         self.name = str(name) if name is not None else auto_name(type(self).__name__)
         self._dtype_policy: DTypePolicy = config.policy_for(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -178,6 +180,7 @@ class Layer(Holder):
 
     @public
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        check_begun(self)
         if is_symbolic(args, kwargs):
             return self._record(args, kwargs)
         return self._run(*args, **kwargs)
@@ -192,6 +195,7 @@ class Layer(Holder):
         form = call_form(type(self).call)
         given = self._bound(*self._convert(args, kwargs))
         first = next(iter(given.values()), None)
+        check_argument(self, first)
         if self.input_spec is not None and first is not None:
             assert_input_compatibility(self.input_spec, first, self.name)
         if not self.built:
@@ -354,22 +358,3 @@ def _as_places(shape: Any) -> Any:
 def _is_plain(value: Any) -> bool:
     leaves = tree.flatten(value)[0]
     return all(isinstance(leaf, (str, int, float, bool)) for leaf in leaves)
-
-
-def _input_shape(name: str, kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """The shape with the batch that the keywords of a first layer give."""
-    batch_size = kwargs.pop("batch_size", None)
-    dim = kwargs.pop("input_dim", None)
-    length = kwargs.pop("input_length", None)
-    shape = kwargs.pop("input_shape", None)
-    whole = kwargs.pop("batch_input_shape", None)
-    if kwargs:
-        facts = [("keyword", key) for key in kwargs]
-        raise UsageError(f"{name} does not take every keyword that it is given", facts=facts)
-    if whole is not None:
-        return tuple(whole)
-    if shape is None and dim is not None:
-        shape = (dim,) if length is None else (length, dim)
-    if shape is None:
-        return None
-    return (batch_size, *(shape if isinstance(shape, (tuple, list)) else (shape,)))

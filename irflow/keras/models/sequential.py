@@ -44,6 +44,8 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         self._stack: list[Layer] = []
         self._input_layer: InputLayer | None = None
+        if isinstance(layers, (Layer, KerasTensor)):
+            raise UsageError("Sequential takes a list of layers", hint="Sequential([layer])")
         for layer in layers or ():
             self._push(layer)
         self._rebuild()
@@ -65,7 +67,11 @@ class Sequential(Model):
         if isinstance(layer, KerasTensor):
             layer = layer.history[0]
         if not isinstance(layer, Layer):
-            raise UsageError(f"{self.name}: only layers can be added, not {layer!r}")
+            is_class = isinstance(layer, type) and issubclass(layer, Layer)
+            raise UsageError(
+                f"{self.name}: only layers can be added, not {layer!r}",
+                hint=f"make one: {layer.__name__}(…)" if is_class else None,
+            )
         if any(layer.name == other.name for other in self._stack):
             raise UsageError(
                 f'{self.name}: there is a layer with the name "{layer.name}" already',

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from irflow import control, errors, nn
+from irflow import control, errors, names, nn
 from irflow import numpy as inp
 from irflow.keras.engine.naming import auto_name
 from irflow.keras.engine.symbolic import Operation, is_symbolic, record
@@ -90,11 +90,11 @@ def __getattr__(name: str) -> Any:
     """A function when it is first used."""
     function = _wrapped(name)
     if function is None:
-        raise AttributeError(f"module 'irflow.keras.ops' has no attribute {name!r}")
+        raise names.unknown(__name__, name)
     return function
 
 
 def __dir__() -> list[str]:
     own = {name for module in _OWN for name in vars(module) if _is_own(module, name)}
-    names = {*dir(nn), *dir(inp), *own, *LINES, *_CONTROL}
-    return sorted(name for name in names if _find(name) is not None)
+    known = {*dir(nn), *dir(inp), *own, *LINES, *_CONTROL}
+    return sorted(name for name in known if _find(name) is not None)

@@ -13,6 +13,11 @@ OPTIONS = (
     "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name",
 )  # fmt: skip
 
+_FORMER = {
+    "lr": "it is called learning_rate",
+    "decay": "learning_rate=keras.optimizers.schedules.InverseTimeDecay(rate, 1, decay)",
+}
+
 
 def check_options(name: str, options: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
     """Refuse arguments that an optimizer does not have, or that do not go together.
@@ -27,6 +32,7 @@ def check_options(name: str, options: Mapping[str, Any], unknown: Mapping[str, A
     """
     for argument in unknown:
         error = nearest(argument, OPTIONS, f"argument of {name}")
+        error.hint = _FORMER.get(argument, error.hint)
         raise UsageError(error.summary, facts=error.facts, hint=error.hint)
     steps = options["gradient_accumulation_steps"]
     if steps and steps < 2:

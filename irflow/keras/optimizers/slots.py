@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from irflow.errors import ShapeError, UsageError
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import suspended
 from irflow.frontend.variable import Variable
+from irflow.location import warn
 
 
 def state_variable(value: Any, name: str) -> Variable:
@@ -105,5 +105,5 @@ def present(
     if len(missing) == len(pairs):
         raise UsageError(f"{name}: no gradient for any variable")
     if missing:
-        warnings.warn(f"the loss does not depend on {', '.join(missing)}", stacklevel=4)
+        warn(f"the loss does not depend on {', '.join(missing)}")
     return [pair for pair in pairs if pair[0] is not None]

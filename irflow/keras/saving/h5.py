@@ -7,6 +7,7 @@ that have weights.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -69,18 +70,16 @@ def save(model: Any, path: str) -> None:
         MissingPackageError: h5py is not installed.
     """
     h5py = optional("h5py", "HDF5 files", "h5py")
-    try:
-        with (
-            replacing(path) as part,
-            h5py.File(part.name, "w", libver=_VERSION) as file,
-        ):
-            for place, layer in layer_places(model).items():
-                group = file.create_group(f"{place}/vars".lstrip("/"))
-                group.attrs["name"] = layer.name
-                for name, variable in own_weights(place, layer):
-                    _write(file, name, variable.data)
-    except RuntimeError as error:
-        raise ArtifactError(f"{path}: cannot be written: {error}") from error
+    # Where the disk is full h5py raises in destructors, and ends the process when that exits.
+    whole = io.BytesIO()
+    with h5py.File(whole, "w", libver=_VERSION) as file:
+        for place, layer in layer_places(model).items():
+            group = file.create_group(f"{place}/vars".lstrip("/"))
+            group.attrs["name"] = layer.name
+            for name, variable in own_weights(place, layer):
+                _write(file, name, variable.data)
+    with replacing(path) as part:
+        part.write(whole.getbuffer())
 
 
 def _write(file: Any, name: str, array: np.ndarray) -> None:

@@ -205,7 +205,7 @@ def refused(path: Path) -> str:
 def test_missing_and_foreign_files(path: Path) -> None:
     assert refused(path) == "cannot be read: No such file or directory"
     path.write_bytes(b"hello")
-    assert refused(path).startswith("damaged: BadZipFile: File is not a zip file")
+    assert refused(path) == "damaged, or not a file of irflow: File is not a zip file"
     write(path, {})
     assert refused(path) == "no irflow container: manifest.json is missing"
 

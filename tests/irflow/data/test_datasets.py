@@ -380,7 +380,7 @@ def test_parts_of_a_shuffled_order():
         (lambda d: d.prefetch(0), "prefetch is"),
         (lambda d: d.shuffle(0), "buffer_size is"),
         (lambda d: d.shuffle(seed=-1), "seed is"),
-        (lambda d: d.map(abs, num_workers=-1), "num_workers is"),
+        (lambda d: d.map(abs, num_workers=-2), "num_workers is"),
         (lambda d: d.shard(2, 2), "index 2 is not below count 2"),
         (lambda d: d.concatenate([1]), "a Dataset is needed\n  given  list"),
         (lambda d: Dataset.zip(), "no dataset"),

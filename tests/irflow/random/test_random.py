@@ -18,7 +18,10 @@ def test_keys():
     assert random.key(2**32 + 7).tolist() == [7, 1]
     assert random.key(-1).tolist() == [2**32 - 1, 2**32 - 1]
     assert random.key(0).dtype is irf.u32
-    for seed in (2**64, -(2**63) - 1, True):
+    for seed in (True, "7", [7]):
+        with pytest.raises(irf.errors.UsageError, match="a seed is a whole number, not "):
+            random.key(seed)
+    for seed in (2**64, -(2**63) - 1):
         with pytest.raises(irf.errors.UsageError, match="does not fit in 64 bits"):
             random.key(seed)
 

@@ -59,6 +59,11 @@ class Embedding(BuiltinLayer):
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
 
+    @property
+    def numbers_below(self) -> int:
+        """What every number of the inputs is below; data is checked for it."""
+        return self.input_dim
+
     def build(self, input_shape: Shape) -> None:
         self.embeddings = self.weight((self.input_dim, self.output_dim), "embeddings")
 
