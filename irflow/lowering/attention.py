@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from irflow.lowering.attention_decoding import DecodingWriter
 from irflow.lowering.attention_forward import ForwardWriter
 from irflow.lowering.attention_gradient import GradientWriter
 from irflow.lowering.attention_plan import Plan
@@ -16,7 +17,12 @@ def attention_nest(group: Group, target: Target) -> Built | None:
     for node in group.nodes:
         if isinstance(node.op, (Attention, AttentionGradient)):
             context, plan = NestContext(group, target), Plan.of(node, target)
-            is_forward = isinstance(node.op, Attention)
-            (ForwardWriter if is_forward else GradientWriter)(context, plan, node).write()
+            if isinstance(node.op, AttentionGradient):
+                GradientWriter(context, plan, node).write()
+            elif plan.length == 1:
+                plan = plan.with_heads_in_lanes(target)
+                DecodingWriter(context, plan, node).write()
+            else:
+                ForwardWriter(context, plan, node).write()
             return context.finish()
     return None

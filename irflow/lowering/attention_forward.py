@@ -45,11 +45,7 @@ class ForwardWriter(Scores):
         """One block of queries."""
         plan = self.plan
         queries = self.turned(plan.features, self.elements(self.q, place, plan.scale))
-        self.scores = self.alloc("scores", plan.block, plan.queries)
-        self.top = self.numbers("top", float("-inf"))
-        self.used, self.factor = self.numbers("used"), self.numbers("factor")
-        self.total = self.numbers("total", 0.0)
-        self.unseen: Buffer | None = None
+        self.start_numbers()
         if plan.skips and not plan.is_bounded:
             self.unseen = self.alloc("waiting", 1)
             self.store(self.unseen, (ZERO,), literal(1, plan.dtype))
@@ -88,9 +84,7 @@ class ForwardWriter(Scores):
         """Scores of a block, and the largest one of each query so far."""
         plan, terms = self.plan, self.joined_terms(place, keys)
         rows = self.rows_of(self.k, keys, place)
-        best = self.builder.alloc(plan.dtype, (plan.queries,), name="best")
-        for offset in self.each_lane():
-            self.store(best, (offset,), literal(float("-inf"), plan.dtype))
+        best = self.lowest("best")
         for cells, first in self.each_score_tile(keys, rows, queries, plan.features):
             for r, key, offset, is_there in self.each_score(keys, first):
                 found = self.loaded(cells, r, offset)
@@ -101,34 +95,6 @@ class ForwardWriter(Scores):
                 self.store(self.scores, (key, offset), found)
                 self.store(best, (offset,), larger(found, self.loaded(best, offset)))
         self.move_top(best)
-
-    def move_top(self, best: Buffer) -> None:
-        """Take in the largest scores of a block; by what older sums are to be multiplied."""
-        exp, isfinite = find("exp"), find("isfinite")
-        for offset in self.each_lane():
-            before = self.builder.let(self.loaded(self.top, offset), "before")
-            top = self.builder.let(larger(before, self.loaded(best, offset)), "top")
-            used = self.builder.let(Select(isfinite(top), top, self.zero), "used")
-            self.store(self.top, (offset,), top)
-            self.store(self.used, (offset,), used)
-            self.store(self.factor, (offset,), exp(before - used))
-        if self.unseen is not None:
-            self.store(self.unseen, (ZERO,), self.has_unseen(self.top))
-
-    def exponentiate(self, keys: Keys) -> None:
-        """Powers in the place of the scores of a block, and their sums."""
-        sums = self.builder.alloc(self.plan.dtype, (self.plan.queries,), name="sum")
-        for offset in self.each_lane():
-            self.store(sums, (offset,), self.zero)
-        with self.context.one_loop(keys.count, name="k") as key:
-            for offset in self.each_lane():
-                below = self.loaded(self.scores, key, offset) - self.loaded(self.used, offset)
-                power = self.builder.let(find("exp")(below), "power")
-                self.store(self.scores, (key, offset), power)
-                self.store(sums, (offset,), self.loaded(sums, offset) + power)
-        for offset in self.each_lane():
-            before = self.loaded(self.total, offset) * self.loaded(self.factor, offset)
-            self.store(self.total, (offset,), before + self.loaded(sums, offset))
 
     # -------------------------------------------------------------------------------------- values
 
@@ -157,11 +123,6 @@ class ForwardWriter(Scores):
 
         extents = place.count, keys.count
         self.multiply(self.grid, extents, (weight, values), start, finish)
-
-    def invert(self, buffer: Buffer) -> None:
-        """1 through the sum of each query."""
-        for offset in self.each_lane():
-            self.store(buffer, (offset,), 1 / self.loaded(self.total, offset))
 
     def finish(self, place: Place, result: Buffer) -> None:
         """Divide all that was added up by the sums."""

@@ -1,30 +1,34 @@
 """The gradient of attention, block by block.
 
 for each batch and head of keys                     parallel
-  for each head of queries and block of queries
-    queries and cotangents, transposed
-    for each block of keys that was seen
-      weights = exp(keys @ queries - top) / total   tiles
-      inner = weights * (values @ cotangents - delta)
-      gradient of values += weights @ cotangents
-      gradient of keys += inner @ queries
-      gradient of queries += inner^T @ keys
+  for each chunk of queries                         parallel too, where heads are few
+    for each head and block of queries
+      queries and cotangents, transposed
+      for each block of keys that was seen
+        weights = exp(keys @ queries - top) / total tiles
+        inner = weights * (values @ cotangents - delta)
+        gradient of values += weights @ cotangents
+        gradient of keys += inner @ queries
+        gradient of queries += inner^T @ keys
+  gradients of keys and values: the sums of all chunks
 
-Source: Dao et al., "FlashAttention" (2022). Each head of keys is served by one thread, which adds
-up in the order of the heads, the queries and the keys.
+Source: Dao et al., "FlashAttention" (2022). What is added up for a key comes in the order of the
+chunks, the heads and the queries. How many chunks there are depends on one head's sizes only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from irflow import dims
+from irflow.dims import Size
 from irflow.ir.graph import Node, Value
-from irflow.loops import Apply, Buffer, Expr, Select
+from irflow.loops import Apply, Buffer, Expr, LoopKind, Select, Space, integer
 from irflow.lowering.attention_blocks import Element, Keys, Place
 from irflow.lowering.attention_plan import Grid, Plan
 from irflow.lowering.attention_scores import Scores
 from irflow.lowering.nest import NestContext
-from irflow.lowering.values import index_of, literal, narrowed
+from irflow.lowering.values import ZERO, index_of, literal, minimum, narrowed
 from irflow.ops.attention_forms import BLOCKED
 from irflow.scalars import find
 
@@ -43,28 +47,58 @@ class GradientWriter(Scores):
     def write(self) -> None:
         """All heads of keys."""
         plan = self.plan
-        rows = plan.keys + plan.rows
-        with self.shared(*plan.batch, plan.groups) as (*batch, group):
-            self.by_key = self.cleared("by_key", self.keys_grid, rows)
-            self.by_value = self.cleared("by_value", self.values_grid, rows)
-            with (
-                self.context.one_loop(plan.shared, name="h") as h,
-                self.context.one_loop(plan.query_blocks, name="q") as block,
-            ):
-                head = self.context.index(group * plan.shared + h)
-                self.block(self.place(batch, head, group, block))
-            self.store_keys(batch, group)
+        each = (*plan.batch, plan.groups)
+        if plan.chunks == 1 or not plan.has_few_heads:
+            with self.shared(*each) as (*batch, group):
+                self.allocate(())
+                with self.context.one_loop(plan.chunks, name="c") as chunk:
+                    self.chunk(batch, group, chunk, (chunk,))
+                with self.context.one_loop(plan.keys, name="k") as row:
+                    self.store_key((*batch, row, group), ())
+            return
+        self.allocate(each)
+        with self.shared(*each, plan.chunks) as (*batch, group, chunk):
+            self.chunk(batch, group, chunk, (*batch, group, chunk))
+        with self.shared(*each, plan.keys) as (*batch, group, row):
+            self.store_key((*batch, row, group), (*batch, group))
 
-    def store_keys(self, batch: Sequence[Expr], group: Expr) -> None:
-        """The sums for all keys and values."""
+    def allocate(self, heads: Sequence[Size]) -> None:
+        """Memory for the sums of each chunk: `[*heads, chunk, key, number]`, keys' then values'."""
         plan = self.plan
-        found = ((self.by_key, plan.features, plan.scale), (self.by_value, plan.width, 1.0))
-        for (source, width, factor), buffer in zip(found, self.context.outputs[1:], strict=True):
-            for row, column in self.context.vector_loops((plan.keys, width), "k"):
-                value = self.loaded(source, row, column)
+        # One piece, since of several large ones the system takes some back after each call.
+        width = self.keys_grid.padded + self.values_grid.padded
+        shape = (*heads, plan.chunks, plan.keys + plan.rows, width)
+        self.total = self.builder.alloc(plan.dtype, shape, Space.GLOBAL, "total")
+
+    def chunk(
+        self, batch: Sequence[Expr], group: Expr, chunk: Expr, where: tuple[Expr, ...]
+    ) -> None:
+        """What a chunk of queries adds to the keys and values of a head; `where` its sums are."""
+        plan, self.where = self.plan, where
+        *_, rows, width = self.total.shape
+        for row, column in self.context.vector_loops((rows, width), "q"):
+            self.store(self.total, (*where, row, column), self.zero)
+        share = dims.ceil_div(plan.query_blocks, plan.chunks)
+        first = self.context.index(chunk * index_of(share))
+        left = minimum(index_of(share), index_of(plan.query_blocks) - first)
+        count = share if plan.chunks == 1 else self.context.known_extent(self.context.index(left))
+        with self.context.loops((plan.shared, count), name="h") as (h, number):
+            head = self.context.index(group * plan.shared + h)
+            self.block(self.place(batch, head, group, first + number))
+
+    def store_key(self, place: tuple[Expr, ...], heads: tuple[Expr, ...]) -> None:
+        """The sums of all chunks for a key and a value."""
+        plan = self.plan
+        found = (0, plan.features, plan.scale), (self.keys_grid.padded, plan.width, 1.0)
+        *_, row, _ = place
+        for (start, width, factor), buffer in zip(found, self.context.outputs[1:], strict=True):
+            with self.context.one_loop(width, LoopKind.VECTOR, "l") as column:
+                value = self.loaded(self.total, *heads, ZERO, row, start + column)
+                for chunk in range(1, plan.chunks):
+                    where = (*heads, integer(chunk), row, start + column)
+                    value = value + self.loaded(self.total, *where)
                 value = value if factor == 1 else value * factor
-                index = (*batch, row, group, column)
-                self.store(buffer, index, narrowed(value, buffer.dtype))
+                self.store(buffer, (*place, column), narrowed(value, buffer.dtype))
 
     # -------------------------------------------------------------------------------------- blocks
 
@@ -83,8 +117,8 @@ class GradientWriter(Scores):
             own, values = (self.rows_of(x, keys, place) for x in (self.k, self.v))
             self.weigh(place, keys, own, queries)
             self.differentiate(keys, values, cotangents)
-            self.add(self.values_grid, keys, place, (self.weights, rows[1]), self.by_value)
-            self.add(self.keys_grid, keys, place, (self.inner, rows[0]), self.by_key)
+            self.add(self.values_grid, keys, place, (self.weights, rows[1]), self.keys_grid.padded)
+            self.add(self.keys_grid, keys, place, (self.inner, rows[0]), 0)
             self.add_queries(place, keys, own, result)
         if result is not None:
             for row, column in self.context.vector_loops((place.count, plan.features), "q"):
@@ -160,16 +194,16 @@ class GradientWriter(Scores):
         keys: Keys,
         place: Place,
         factors: tuple[Buffer, Element],
-        total: Buffer,
+        shift: int,
     ) -> None:
-        """Rows of a block of queries, summed up for each key."""
+        """Rows of a block of queries, summed up for each key from column `shift` on."""
         left, right = factors
 
         def start(row: Expr, column: Expr) -> Expr:
-            return self.loaded(total, keys.first + row, column)
+            return self.loaded(self.total, *self.where, keys.first + row, column + shift)
 
         def finish(row: Expr, column: Expr, value: Expr) -> None:
-            self.store(total, (keys.first + row, column), value)
+            self.store(self.total, (*self.where, keys.first + row, column + shift), value)
 
         def weight(row: Expr, query: Expr) -> Expr:
             return self.loaded(left, row, query)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -15,6 +15,12 @@ MOST_ROWS = 8
 """Rows of a tile: each has an address of its own."""
 UNROLLED = 2
 """Steps of a product that are written out."""
+ENOUGH_PARTS = 8
+"""So many parts of a gradient are enough for threads to end together."""
+CHUNK_QUERIES = 256
+"""Queries of a part at least, so that adding up the parts takes little."""
+LEAST_CHUNK = 16
+"""Keys that one query goes through at once come in multiples of this number."""
 SHORT = 1.5
 """So many times the usual number of keys still make one block: then nothing is ever rescaled."""
 
@@ -105,6 +111,13 @@ class Plan:
             op.scale, op.is_causal, is_bounded, target.vector_registers,
         )  # fmt: skip
 
+    def with_heads_in_lanes(self, target: Target) -> Plan:
+        """The plan for one query, whose place in the blocks its heads take; it sees all keys."""
+        bytes_of_key = self.groups * (self.features + self.width) * self.dtype.itemsize
+        chunk = _rounded_up(-(-target.l2_bytes // 4 // max(bytes_of_key, 1)), LEAST_CHUNK)
+        vectors = -(-self.heads // self.lanes)
+        return replace(self, vectors=vectors, block=chunk, is_causal=False)
+
     @property
     def queries(self) -> int:
         """How many queries make a block."""
@@ -118,6 +131,23 @@ class Plan:
     @property
     def query_blocks(self) -> Size:
         return dims.ceil_div(self.length, self.queries)
+
+    @property
+    def chunks(self) -> int:
+        """Into how many chunks the queries are cut that add to the gradients of the same keys.
+
+        Whatever the batch is, so that sums are the same for a symbolic one.
+        """
+        if not isinstance(self.length, int) or not isinstance(self.query_blocks, int):
+            return 1
+        wanted = min(-(-ENOUGH_PARTS // self.groups), self.length // CHUNK_QUERIES)
+        return max(min(wanted, self.query_blocks), 1)
+
+    @property
+    def has_few_heads(self) -> bool:
+        """Whether there are surely too few heads of keys for all threads."""
+        count = dims.product((*self.batch, self.groups))
+        return isinstance(count, int) and count < ENOUGH_PARTS
 
     @property
     def has_partial_queries(self) -> bool:
@@ -180,6 +210,10 @@ def _key_block(keys: Size, rows: int, usual: int) -> int:
     blocks = 1 if keys <= SHORT * usual else -(-keys // usual)
     share = -(-keys // blocks)
     return -(-share // rows) * rows
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return -(-size // step) * step
 
 
 def _is_at_most(a: Size, b: Size) -> bool:

@@ -9,7 +9,7 @@ from irflow import dtypes
 from irflow.dtypes import i64
 from irflow.ir.graph import Value
 from irflow.loops import Apply, Buffer, Cast, Expr, Load, LoopKind, Select
-from irflow.lowering.attention_blocks import Blocks, Element, Keys, Place
+from irflow.lowering.attention_blocks import Blocks, Element, Keys, Place, larger
 from irflow.lowering.attention_plan import Plan
 from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import TRUE, Pass
@@ -182,3 +182,54 @@ class Scores(Blocks):
             has_seen = Apply(find("greater"), (self.loaded(top, offset), blocked))
             self.store(flag, (ZERO,), Select(has_seen, self.loaded(flag, ZERO), one))
         return self.builder.let(self.loaded(flag, ZERO), "unseen")
+
+    # -------------------------------------------------------------------------------------- powers
+
+    def start_numbers(self) -> None:
+        """Memory for a block of scores, and numbers a query before the first block."""
+        plan = self.plan
+        self.scores = self.alloc("scores", plan.block, plan.queries)
+        self.top = self.numbers("top", float("-inf"))
+        self.used, self.factor = self.numbers("used"), self.numbers("factor")
+        self.total = self.numbers("total", 0.0)
+        self.unseen: Buffer | None = None
+
+    def lowest(self, name: str) -> Buffer:
+        """Registers for the largest scores of a block, before the first."""
+        found = self.builder.alloc(self.plan.dtype, (self.plan.queries,), name=name)
+        for offset in self.each_lane():
+            self.store(found, (offset,), literal(float("-inf"), self.plan.dtype))
+        return found
+
+    def move_top(self, best: Buffer) -> None:
+        """Take in the largest scores of a block; by what older sums are to be multiplied."""
+        exp, isfinite = find("exp"), find("isfinite")
+        for offset in self.each_lane():
+            before = self.builder.let(self.loaded(self.top, offset), "before")
+            top = self.builder.let(larger(before, self.loaded(best, offset)), "top")
+            used = self.builder.let(Select(isfinite(top), top, self.zero), "used")
+            self.store(self.top, (offset,), top)
+            self.store(self.used, (offset,), used)
+            self.store(self.factor, (offset,), exp(before - used))
+        if self.unseen is not None:
+            self.store(self.unseen, (ZERO,), self.has_unseen(self.top))
+
+    def exponentiate(self, keys: Keys) -> None:
+        """Powers in the place of the scores of a block, and their sums."""
+        sums = self.builder.alloc(self.plan.dtype, (self.plan.queries,), name="sum")
+        for offset in self.each_lane():
+            self.store(sums, (offset,), self.zero)
+        with self.context.one_loop(keys.count, name="k") as key:
+            for offset in self.each_lane():
+                below = self.loaded(self.scores, key, offset) - self.loaded(self.used, offset)
+                power = self.builder.let(find("exp")(below), "power")
+                self.store(self.scores, (key, offset), power)
+                self.store(sums, (offset,), self.loaded(sums, offset) + power)
+        for offset in self.each_lane():
+            before = self.loaded(self.total, offset) * self.loaded(self.factor, offset)
+            self.store(self.total, (offset,), before + self.loaded(sums, offset))
+
+    def invert(self, buffer: Buffer) -> None:
+        """1 through the sum of each query."""
+        for offset in self.each_lane():
+            self.store(buffer, (offset,), 1 / self.loaded(self.total, offset))

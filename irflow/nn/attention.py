@@ -14,8 +14,9 @@ from irflow.frontend.tensor import Tensor, TensorLike, as_tensor, inexact
 from irflow.nn.activations import row
 from irflow.nn.dropout import dropout
 
-_FEW_QUERIES = 2
-"""So many have few scores, and products of rows go faster than blocks of queries."""
+_FEW_QUERIES = (0, 2)
+"""So many have few scores, and products of rows go faster than blocks of queries; one query has a
+form of its own."""
 
 
 @public
@@ -94,7 +95,7 @@ def _terms(
     q: Tensor, k: Tensor, v: Tensor, bias: TensorLike | None, mask: TensorLike | None
 ) -> list[Tensor] | None:
     """What joins the scores, as the op takes it; None where the op does not serve."""
-    if isinstance(q.shape[1], int) and q.shape[1] <= _FEW_QUERIES:
+    if q.shape[1] in _FEW_QUERIES:
         return None
     known = (*q.shape[2:], *k.shape[2:], v.shape[-1])
     has_keys = (dims.bounds(k.shape[1])[0] or 0) >= 1

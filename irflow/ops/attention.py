@@ -131,9 +131,10 @@ class Attention(_AttentionOp):
 
     def vjp(self, context: Any, inputs: Any, outputs: Any, cotangents: Any) -> Sequence[Any]:
         g, *others = cotangents
-        if any(other is not None for other in others):
-            return self._by_parts(context, inputs, cotangents)
         q, k, v, *terms = inputs
+        is_single = inputs[0].type.shape[-3] == 1  # A block of queries would hold no other.
+        if is_single or any(other is not None for other in others):
+            return self._by_parts(context, inputs, cotangents)
         numbers = (_delta(g, outputs[0]), *context.residuals)
         given = [q, k, v, g, *numbers, *terms]
         found = list(q.emit(AttentionGradient(self.scale, self.is_causal), given))
