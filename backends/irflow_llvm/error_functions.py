@@ -18,7 +18,7 @@ import numpy as np
 
 from irflow import dtypes
 from irflow.scalars import where
-from irflow.special import ERF_CENTRAL
+from irflow.special.tables import ERF_CENTRAL
 from irflow_llvm.code import Value, fma
 from irflow_llvm.elementary import FORMATS, Format, as_float, at_most, polynomial
 

@@ -134,14 +134,7 @@ def fori_loop(
         return i + 1, result
 
     if isinstance(lower, (int, np.integer)) and isinstance(upper, (int, np.integer)):
-        counted = _with_counter(leaves, as_tensor(int(lower)))
-        length = max(0, int(upper) - int(lower))
-
-        def step(carry: Any, _: None) -> Any:
-            return advance(carry), None
-
-        nothing = Leaves([], tree.NONE, [])
-        results, _ = run_scan("fori_loop", step, counted, nothing, length, False, unroll)
+        results = _known_times(advance, leaves, int(lower), int(upper), unroll)
     else:
         if unroll is not False and unroll != 1:
             raise UsageError(
@@ -150,14 +143,21 @@ def fori_loop(
             )
         first, end = _bounds(lower, upper)
         counted = _with_counter(leaves, first)
-        results = _run_while(
-            "fori_loop",
-            lambda carry: carry[0] < end,
-            advance,
-            counted,
-            None,
-        )
+        results = _run_while("fori_loop", lambda carry: carry[0] < end, advance, counted, None)
     return leaves.structure.unflatten(results[1:])
+
+
+def _known_times(
+    advance: Callable[[Any], Any], leaves: Leaves, lower: int, upper: int, unroll: int | bool
+) -> list[Tensor]:
+    """The counter and the last carry of a loop whose number of steps is known."""
+
+    def step(carry: Any, _: None) -> Any:
+        return advance(carry), None
+
+    counted = _with_counter(leaves, as_tensor(lower))
+    nothing, length = Leaves([], tree.NONE, []), max(0, upper - lower)
+    return run_scan("fori_loop", step, counted, nothing, length, False, unroll)[0]
 
 
 def _with_counter(leaves: Leaves, first: Tensor) -> Leaves:

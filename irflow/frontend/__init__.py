@@ -8,7 +8,8 @@ from irflow.frontend.derivatives import grad, stop_gradient, value_and_grad, vjp
 from irflow.frontend.disabled import disable_jit
 from irflow.frontend.forward_mode import jvp, linearize
 from irflow.frontend.jacobians import hessian, jacfwd, jacrev
-from irflow.frontend.jit import JitFunction, jit
+from irflow.frontend.jit import jit
+from irflow.frontend.jit_function import JitFunction
 from irflow.frontend.stages import Compiled, Lowered, Traced
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.variable import Variable

@@ -16,7 +16,8 @@ from irflow.lowering.sliding import Lanes, Shape, SlidingWriter, Windowed, spati
 from irflow.lowering.sliding_axes import Axis
 from irflow.lowering.target import Target
 from irflow.lowering.values import ZERO, equal, identity_of
-from irflow.ops.pools import Pool, PoolAdjoint, PoolHitsAdjoint, PoolOp
+from irflow.ops.pool_op import PoolOp
+from irflow.ops.pools import Pool, PoolAdjoint, PoolHitsAdjoint
 from irflow.scalars import Scalar, find
 
 WIDE = 4

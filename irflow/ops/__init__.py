@@ -17,6 +17,7 @@ from irflow.ops.broadcast import (
     reduce_sum,
     reshape,
 )
+from irflow.ops.concatenation import Concatenate, concatenate
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.control import Checkpoint, Switch, switch
 from irflow.ops.convolution import (
@@ -85,13 +86,11 @@ from irflow.ops.linalg import (
     Solve,
     TriangularSolve,
     cholesky,
-    determinant,
-    inverse,
-    log_determinant,
     lu,
     solve,
     triangular_solve,
 )
+from irflow.ops.linalg_functions import determinant, inverse, log_determinant
 from irflow.ops.matmul import Matmul, matmul, matrix_transpose
 from irflow.ops.operand import GraphOperand, Handle
 from irflow.ops.pooling import avg_pool, max_pool
@@ -103,12 +102,10 @@ from irflow.ops.scan import Scan
 from irflow.ops.search import SearchSorted, search_sorted
 from irflow.ops.selection import ArgReduce, argmax, argmin
 from irflow.ops.shape import (
-    Concatenate,
     Pad,
     Reverse,
     Slice,
     Transpose,
-    concatenate,
     pad,
     reverse,
     slice_,

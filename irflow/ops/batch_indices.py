@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from irflow import dtypes
 from irflow.dims import Size
 from irflow.ops.broadcast import broadcast, reshape
+from irflow.ops.concatenation import concatenate
 from irflow.ops.constants import Iota, SizeOf
 from irflow.ops.elementwise import convert
-from irflow.ops.shape import concatenate, slice_axis
+from irflow.ops.shape import slice_axis
 from irflow.scalars import find
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ class Constant(NoInputs):
         return cls(DenseArray(array))
 
     def infer(self) -> TensorType:
-        return TensorType(dtypes.from_numpy(self.value.array.dtype), self.value.array.shape)
+        return TensorType(dtypes.from_numpy(self.value.dtype), self.value.shape)
 
     def numpy(self) -> np.ndarray:
         return self.value.array

@@ -24,6 +24,7 @@ from irflow.errors import DTypeError, GradientError, ShapeError
 from irflow.ir.op import Lowering, Sample, register
 from irflow.ir.types import TensorType
 from irflow.ops.broadcast import expand
+from irflow.ops.concatenation import concatenate
 from irflow.ops.functions import iota, where
 from irflow.ops.linalg import MatrixOp, triangular_solve
 from irflow.ops.linalg_numpy import each_matrix, wide_copy
@@ -34,7 +35,7 @@ from irflow.ops.linalg_parts import (
     triangle,
 )
 from irflow.ops.matmul import matmul, matrix_transpose
-from irflow.ops.shape import concatenate, slice_axis
+from irflow.ops.shape import slice_axis
 from irflow.scalars import find
 
 if TYPE_CHECKING:

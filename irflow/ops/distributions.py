@@ -21,10 +21,11 @@ from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.errors import DTypeError, ShapeError, UsageError
 from irflow.ops.broadcast import reshape
+from irflow.ops.concatenation import concatenate
 from irflow.ops.elementwise import convert
 from irflow.ops.operand import GraphOperand
 from irflow.ops.random_bits import random_bits
-from irflow.ops.shape import concatenate, slice_axis
+from irflow.ops.shape import slice_axis
 from irflow.scalars import find
 
 SPLIT, FOLD = 1, 2

@@ -16,13 +16,14 @@ from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.errors import AxisError, ShapeError
 from irflow.ops.broadcast import broadcast, expand, reduce, reduce_sum, reshape
+from irflow.ops.concatenation import concatenate
 from irflow.ops.constants import Iota, SizeOf
 from irflow.ops.elementwise import convert
 from irflow.ops.index_map import replaced
 from irflow.ops.indexing import gather
 from irflow.ops.operand import GraphOperand
 from irflow.ops.regions import stop_gradient
-from irflow.ops.shape import concatenate, reverse, slice_axis, transpose
+from irflow.ops.shape import reverse, slice_axis, transpose
 from irflow.scalars import find
 
 Axes = int | Sequence[int] | None

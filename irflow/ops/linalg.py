@@ -20,8 +20,6 @@ from irflow import dims, dtypes
 from irflow.ir.op import Cost, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
 from irflow.loops.nodes import Const, Expr, LoopKind, Select
-from irflow.ops.broadcast import reduce, reduce_sum
-from irflow.ops.functions import iota, where
 from irflow.ops.index_map import zero_expr
 from irflow.ops.linalg_loops import cholesky_loops, factor_loops, substitute_loops
 from irflow.ops.linalg_numpy import cholesky_arrays, factor_arrays, solve_arrays, substitute_arrays
@@ -29,7 +27,6 @@ from irflow.ops.linalg_parts import (
     check_square,
     check_system,
     definite_matrices,
-    diagonal_of,
     fill_scratch,
     lower_half,
     permute_rows,
@@ -376,38 +373,3 @@ def lu(x: GraphOperand) -> tuple[Any, Any, Any]:
 def solve(a: GraphOperand, b: GraphOperand) -> Any:
     """The solution of `a @ x = b` for `b[*b, n, m]`."""
     return b.emit(Solve(), [a, b])[0]
-
-
-def inverse(x: GraphOperand) -> Any:
-    """The inverse of `x[*b, n, n]`: the solution for the columns of the unit matrix."""
-    rows, columns = (iota(x, x.shape, axis) for axis in (-2, -1))
-    return solve(x, where(find("equal")(rows, columns), x.full(1, x.shape), 0))
-
-
-def determinant(x: GraphOperand) -> Any:
-    """The determinants of `x[*b, n, n]`, `[*b]`; 1 for empty matrices.
-
-    The gradient is not finite where a matrix is singular.
-    """
-    sign, diagonal = _sign_and_diagonal(x)
-    return sign * reduce(find("multiply"), diagonal, [diagonal.ndim - 1])
-
-
-def log_determinant(x: GraphOperand) -> tuple[Any, Any]:
-    """The signs of the determinants of `x[*b, n, n]`, and the logarithms of their magnitudes.
-
-    Both are of the dtype of `x` and of shape `[*b]`; 0 and -inf where a matrix is singular.
-    """
-    exchanges, diagonal = _sign_and_diagonal(x)
-    axes = [diagonal.ndim - 1]
-    sign = reduce(find("multiply"), find("sign")(diagonal), axes)
-    return exchanges * sign, reduce_sum(find("log")(find("absolute")(diagonal)), axes)
-
-
-def _sign_and_diagonal(x: GraphOperand) -> tuple[Any, Any]:
-    """The sign of the row exchanges in the factors, `[*b]`, and the diagonal, `[*b, n]`."""
-    packed, pivots, _ = lu(x)
-    diagonal = diagonal_of(packed)
-    is_kept = find("equal")(pivots, iota(pivots, pivots.shape, -1))
-    signs = where(is_kept, diagonal.full(1, diagonal.shape), -1)
-    return reduce(find("multiply"), signs, [signs.ndim - 1]), diagonal

@@ -73,14 +73,14 @@ def _is_literal(value: Value) -> bool:
     node = value.node
     if node is not None and isinstance(node.op, Broadcast):
         return _is_literal(node.inputs[0])
-    return node is not None and isinstance(node.op, Constant) and node.op.value.array.size == 1
+    return node is not None and isinstance(node.op, Constant) and node.op.value.size == 1
 
 
 def _is_cheap(node: Node) -> bool:
     if isinstance(node.op, Elementwise):
         return node.op.row.flops <= CHEAP_FLOPS
     if isinstance(node.op, Constant):
-        return node.op.value.array.size == 1
+        return node.op.value.size == 1
     return isinstance(node.op, _MOVES)
 
 

@@ -26,6 +26,7 @@ from irflow.ir.op import Evaluator, Lowering, Op, Sample, register
 from irflow.ir.types import TensorType
 from irflow.ops.batch_parts import any_of, chosen, element_types, settled, shielded
 from irflow.ops.broadcast import reshape
+from irflow.ops.concatenation import concatenate
 from irflow.ops.dynamic_slices import dynamic_slice, dynamic_update_slice
 from irflow.ops.functions import where
 from irflow.ops.operand import Handle
@@ -42,7 +43,6 @@ from irflow.ops.region_parts import (
     zeros,
     zeros_or,
 )
-from irflow.ops.shape import concatenate
 from irflow.scalars import find
 
 Types = Sequence[TensorType]

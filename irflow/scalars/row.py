@@ -98,11 +98,10 @@ class Scalar:
         if self.selects and types[0] is not dtypes.bool_:
             raise DTypeError(f"{self.name}: the condition must be bool, not {types[0]}")
         first = checked[0]
-        if any(other is not first for other in checked):
-            raise DTypeError(
-                f"{self.name}: operands of different dtypes",
-                facts=[(f"operand {i}", str(t)) for i, t in enumerate(types)],
-            )
+        for other in checked:
+            if other is not first:
+                facts = [(f"operand {i}", str(t)) for i, t in enumerate(types)]
+                raise DTypeError(f"{self.name}: operands of different dtypes", facts=facts)
         if first.kind not in KINDS[self.accepts]:
             hint = "convert to a float first" if self.accepts in ("float", "inexact") else None
             raise DTypeError(f"{self.name} is not defined for {first}", hint=hint)
@@ -289,9 +288,11 @@ def _adapt(operands: Sequence[Any], typed: Sequence[Any]) -> Sequence[Any]:
     return [np.asarray(o, bf16) if isinstance(o, int | float) else o for o in operands]
 
 
+_OPERANDS = (Operand, int, float, complex, np.generic, np.ndarray)
+
+
 def _use(name: str, *operands: Any) -> Any:
-    if any(
-        not isinstance(o, (Operand, int, float, complex, np.generic, np.ndarray)) for o in operands
-    ):
-        return NotImplemented
+    for operand in operands:
+        if not isinstance(operand, _OPERANDS):
+            return NotImplemented
     return ROWS[name](*operands)

@@ -19,7 +19,9 @@ from irflow.scalars.comparison import equal, isinf, where
 from irflow.scalars.elementary import exp, log, sin, sqrt, tan
 from irflow.scalars.meaning import REAL, rounded
 from irflow.scalars.row import Scalar, scalar
-from irflow.special import polynomial
+from irflow.special import tables
+from irflow.special.blocks import polynomial
+from irflow.special.error_function import erfinv_f32_recipe
 
 ERF_SLOPE = 2 / math.sqrt(math.pi)
 NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)
@@ -33,16 +35,16 @@ TRIGAMMA_SHIFT = 12
 
 
 def _erf_near(x: Any) -> Any:
-    return x * polynomial(special.ERF_CENTRAL, x * x)
+    return x * polynomial(tables.ERF_CENTRAL, x * x)
 
 
 def _erfc_positive(x: Any) -> Any:
     """For x >= 1/2. The square of `high` is exact, so exp(-x * x) loses nothing for large x."""
-    x = minimum(x, special.ERFC_LARGEST)
+    x = minimum(x, tables.ERFC_LARGEST)
     high = floor(16 * x) / 16
     square = exp(-(high * high)) * exp(-((x - high) * (x + high)))
-    t = (x - special.ERFC_SCALE) / (x + special.ERFC_SCALE)
-    return square * (polynomial(special.ERFC_SCALED, t) / (1 + 2 * x))
+    t = (x - tables.ERFC_SCALE) / (x + tables.ERFC_SCALE)
+    return square * (polynomial(tables.ERFC_SCALED, t) / (1 + 2 * x))
 
 
 def _erf(x: Any) -> Any:
@@ -57,7 +59,7 @@ def _erfc(x: Any) -> Any:
 
 
 def _normal_pdf(x: Any) -> Any:
-    size = minimum(absolute(x), special.NORMAL_LARGEST)
+    size = minimum(absolute(x), tables.NORMAL_LARGEST)
     high = floor(16 * size) / 16
     square = exp(-0.5 * (high * high)) * exp(-0.5 * ((size - high) * (size + high)))
     return NORMAL_PEAK * square
@@ -65,10 +67,10 @@ def _normal_pdf(x: Any) -> Any:
 
 def _normal_cdf(x: Any) -> Any:
     """As erfc(-x / sqrt(2)) / 2, with a density in which that quotient is not rounded."""
-    size = minimum(absolute(x), special.NORMAL_LARGEST)
+    size = minimum(absolute(x), tables.NORMAL_LARGEST)
     scaled = size * math.sqrt(0.5)
-    t = (scaled - special.ERFC_SCALE) / (scaled + special.ERFC_SCALE)
-    ratio = polynomial(special.ERFC_SCALED, t) / (1 + 2 * scaled)
+    t = (scaled - tables.ERFC_SCALE) / (scaled + tables.ERFC_SCALE)
+    ratio = polynomial(tables.ERFC_SCALED, t) / (1 + 2 * scaled)
     tail = _normal_pdf(x) * (ratio * (0.5 / NORMAL_PEAK))
     near = 0.5 + 0.5 * _erf_near(x * math.sqrt(0.5))
     return where(scaled < 0.5, near, where(x < 0, tail, 1 - tail))
@@ -77,14 +79,14 @@ def _normal_cdf(x: Any) -> Any:
 def _erfinv(x: Any) -> Any:
     """For types up to f32 the recipe that all backends repeat alike; for f64 its long form."""
     if x.dtype.itemsize < dtypes.f64.itemsize:
-        return special.erfinv_f32_recipe(x, log, sqrt, where)
+        return erfinv_f32_recipe(x, log, sqrt, where)
     w = -log((1 - x) * (1 + x))
     root = sqrt(w)
-    central = polynomial(special.ERFINV_CENTRAL, w - special.ERFINV_CENTRE)
-    tail = polynomial(special.ERFINV_TAIL, root - special.ERFINV_TAIL_CENTRE)
-    far = polynomial(special.ERFINV_FAR_TAIL, root - special.ERFINV_FAR_CENTRE)
-    tail = where(root < special.ERFINV_FAR, tail, far)
-    factor = where(w <= special.ERFINV_SPLIT, central, tail)
+    central = polynomial(tables.ERFINV_CENTRAL, w - tables.ERFINV_CENTRE)
+    tail = polynomial(tables.ERFINV_TAIL, root - tables.ERFINV_TAIL_CENTRE)
+    far = polynomial(tables.ERFINV_FAR_TAIL, root - tables.ERFINV_FAR_CENTRE)
+    tail = where(root < tables.ERFINV_FAR, tail, far)
+    factor = where(w <= tables.ERFINV_SPLIT, central, tail)
     return where(equal(absolute(x), 1), x * np.inf, x * factor)
 
 
@@ -161,12 +163,12 @@ def _lgamma_near(x: Any) -> Any:
         rising = rising * where(nearest >= step + 2, x - step, 1)
     falling = where(nearest < 1, x * (x + 1), x)
     shift = where(nearest < 2, -log(absolute(falling)), log(rising))
-    return u * polynomial(special.LGAMMA_CENTRAL, u) + shift
+    return u * polynomial(tables.LGAMMA_CENTRAL, u) + shift
 
 
 def _lgamma_right(x: Any) -> Any:
-    rest = polynomial(special.LGAMMA_STIRLING, 1 / (x * x)) / x
-    far = (x - 0.5) * (log(x) - 1) + (rest + (special.HALF_LOG_TWO_PI - 0.5))
+    rest = polynomial(tables.LGAMMA_STIRLING, 1 / (x * x)) / x
+    far = (x - 0.5) * (log(x) - 1) + (rest + (tables.HALF_LOG_TWO_PI - 0.5))
     return where(x > 7.5, where(isinf(x), x, far), _lgamma_near(minimum(x, 7.5)))
 
 
@@ -187,7 +189,7 @@ def _digamma_right(x: Any) -> Any:
         shift = shift + where(x < 8, 1 / x, 0)
         x = where(x < 8, x + 1, x)
     square = 1 / (x * x)
-    return log(x) - 0.5 / x - square * polynomial(special.DIGAMMA_STIRLING, square) - shift
+    return log(x) - 0.5 / x - square * polynomial(tables.DIGAMMA_STIRLING, square) - shift
 
 
 def _digamma(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How the numbers of `irflow/special.py` were obtained, and how they are checked.
+"""How the numbers of `irflow/special` were obtained, and how they are checked.
 
 Three commands, all of which need mpmath (a tool of the tests; irflow itself never imports it):
 
@@ -36,6 +36,7 @@ import mpmath as mp
 import numpy as np
 
 from irflow import special
+from irflow.special import tables
 
 DIGITS = 60
 REFERENCE = Path(__file__).resolve().parents[1] / "files" / "special_reference.json"
@@ -77,7 +78,7 @@ def erf_over_x(square: mp.mpf) -> mp.mpf:
 
 def scaled_erfc(t: mp.mpf) -> mp.mpf:
     """(1 + 2 x) exp(x^2) erfc(x) as a function of t = (x - k) / (x + k)."""
-    x = mp.mpf(special.ERFC_SCALE) * (1 + t) / (1 - t)
+    x = mp.mpf(tables.ERFC_SCALE) * (1 + t) / (1 - t)
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
@@ -120,27 +121,27 @@ def digamma_rest(z: mp.mpf) -> mp.mpf:
 
 def position(x: float) -> mp.mpf:
     """The variable t of the erfc table at x."""
-    return (mp.mpf(x) - special.ERFC_SCALE) / (mp.mpf(x) + special.ERFC_SCALE)
+    return (mp.mpf(x) - tables.ERFC_SCALE) / (mp.mpf(x) + tables.ERFC_SCALE)
 
 
 def all_fits() -> Iterator[Fit]:
-    """Every table of `irflow/special.py`, in its order."""
-    split, far = special.ERFINV_SPLIT, special.ERFINV_FAR
+    """Every table of `irflow/special/tables.py`, in its order."""
+    split, far = tables.ERFINV_SPLIT, tables.ERFINV_FAR
     # The smallest 1 - x that f64 (f32) can hold is 2**-53 (2**-24).
     largest = mp.sqrt(52 * mp.log(2) + mp.mpf(10) ** -6)
     largest_f32 = mp.sqrt(23 * mp.log(2) + mp.mpf(10) ** -6)
     yield Fit("ERF_CENTRAL", erf_over_x, 0, 1, 12)
     yield Fit("ERFC_SCALED", scaled_erfc, position(0.5), position(28), 21)
-    yield Fit("ERFINV_CENTRAL", erfinv_over_x, 0, split, 23, special.ERFINV_CENTRE)
+    yield Fit("ERFINV_CENTRAL", erfinv_over_x, 0, split, 23, tables.ERFINV_CENTRE)
     yield Fit(
-        "ERFINV_TAIL", erfinv_over_x_of_root, mp.sqrt(split), far, 20, special.ERFINV_TAIL_CENTRE
+        "ERFINV_TAIL", erfinv_over_x_of_root, mp.sqrt(split), far, 20, tables.ERFINV_TAIL_CENTRE
     )
-    yield Fit("ERFINV_FAR_TAIL", erfinv_over_x_of_root, far, largest, 18, special.ERFINV_FAR_CENTRE)
+    yield Fit("ERFINV_FAR_TAIL", erfinv_over_x_of_root, far, largest, 18, tables.ERFINV_FAR_CENTRE)
     yield Fit("LGAMMA_CENTRAL", lgamma_over_u, -mp.mpf(1) / 2, mp.mpf(1) / 2, 17)
     yield Fit("LGAMMA_STIRLING", stirling_rest, 0, 1 / mp.mpf(7.5) ** 2, 6)
     yield Fit("DIGAMMA_STIRLING", digamma_rest, 0, 1 / mp.mpf(8) ** 2, 6)
-    split32, f32 = special.ERFINV_F32_SPLIT, np.float32
-    centre, tail_centre = special.ERFINV_F32_CENTRE, special.ERFINV_F32_TAIL_CENTRE
+    split32, f32 = tables.ERFINV_F32_SPLIT, np.float32
+    centre, tail_centre = tables.ERFINV_F32_CENTRE, tables.ERFINV_F32_TAIL_CENTRE
     yield Fit("ERFINV_F32_CENTRAL", erfinv_over_x, 0, split32, 9, centre, f32)
     root = mp.sqrt(split32)
     yield Fit("ERFINV_F32_TAIL", erfinv_over_x_of_root, root, largest_f32, 9, tail_centre, f32)
@@ -219,7 +220,7 @@ def random_points(name: str, count: int, rng: random.Random) -> list[float]:
 
 
 def edge_points(name: str) -> list[float]:
-    """Arguments beside the places where `irflow/special.py` changes its formula."""
+    """Arguments beside the places where `irflow/special` changes its formula."""
     seams: dict[str, list[float]] = {
         "erf": [1.0, 5.9, 1e-300],
         "erfc": [1e-20, 0.5, 3.75, 26.5, 27.2, 10.0, -1.0],
@@ -247,9 +248,9 @@ def reference_rows(name: str) -> list[tuple[str, str]]:
 
 def write_reference() -> None:
     """Write the reference tables that `tests/irflow/test_special.py` reads."""
-    tables = {name: reference_rows(name) for name in special.__all__}
+    columns = {name: reference_rows(name) for name in special.__all__}
     blocks = []
-    for name, rows in tables.items():
+    for name, rows in columns.items():
         lines = ",\n".join("    " + json.dumps(row) for row in rows)
         blocks.append(f'  "{name}": [\n{lines}\n  ]')
     REFERENCE.write_text("{\n" + ",\n".join(blocks) + "\n}\n")
@@ -275,7 +276,7 @@ def errors(name: str, points: np.ndarray, values: np.ndarray) -> Iterator[tuple[
 
 def main(arguments: list[str]) -> None:
     """Run one of the three commands."""
-    parser = argparse.ArgumentParser(description="fit and check irflow/special.py")
+    parser = argparse.ArgumentParser(description="fit and check irflow/special")
     parser.add_argument("command", choices=["coefficients", "reference", "measure"])
     parser.add_argument("count", nargs="?", type=int, default=20000)
     options = parser.parse_args(arguments)

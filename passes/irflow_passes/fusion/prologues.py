@@ -8,10 +8,11 @@ from irflow.dims import Size
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.attention import Attention, AttentionGradient
 from irflow.ops.broadcast import Broadcast, Reshape
+from irflow.ops.concatenation import Concatenate
 from irflow.ops.constants import Iota, SizeOf
 from irflow.ops.elementwise import Convert, Elementwise
 from irflow.ops.regions import Fusion
-from irflow.ops.shape import Concatenate, Pad, Reverse, Slice, Transpose
+from irflow.ops.shape import Pad, Reverse, Slice, Transpose
 from irflow.transform import PassContext
 from irflow_passes.fusion import traits
 from irflow_passes.fusion.outline import Unit

@@ -139,6 +139,7 @@ class RowMerger:
     def __init__(self, graph: Graph, planner: Planner) -> None:
         self.graph, self.planner = graph, planner
         self.rows_of: dict[Cluster, Rows] = {}
+        self.refused: set[tuple[Cluster, Cluster]] = set()
 
     def run(self) -> None:
         """Join what can be joined."""
@@ -175,10 +176,14 @@ class RowMerger:
             return False
         if not all(self._is_by_rows(group, rows) for group in other.groups):
             return False
-        if not clusters.is_within_limits(cluster, other):
+        if (cluster, other) in self.refused or not clusters.is_within_limits(cluster, other):
             return False
         ordered = sorted(cluster.nodes | other.nodes, key=clusters.position.__getitem__)
-        return rows.holds(ordered) and not clusters.is_circular(cluster, other)
+        if not rows.holds(ordered):
+            # More nodes never make up for one that needs another row.
+            self.refused.add((cluster, other))
+            return False
+        return not clusters.is_circular(cluster, other)
 
     @staticmethod
     def _is_by_rows(group: Group, rows: Rows) -> bool:

@@ -10,11 +10,12 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ops.barrier import OptimizationBarrier
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
+from irflow.ops.concatenation import Concatenate
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.elementwise import Convert, Elementwise
-from irflow.ops.pools import PoolOp
+from irflow.ops.pool_op import PoolOp
 from irflow.ops.selection import ArgReduce
-from irflow.ops.shape import Concatenate, Pad, Reverse, Slice, Transpose
+from irflow.ops.shape import Pad, Reverse, Slice, Transpose
 
 # Above so many operations an element is not computed again where it could be stored.
 EXPENSIVE = 8

@@ -8,11 +8,12 @@ from irflow import dims
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.barrier import OptimizationBarrier
 from irflow.ops.broadcast import Broadcast, Reshape
+from irflow.ops.concatenation import Concatenate
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.elementwise import Convert, Elementwise
 from irflow.ops.random_bits import RandomBits
 from irflow.ops.regions import StopGradient
-from irflow.ops.shape import Concatenate, Pad, Reverse, Slice, Transpose
+from irflow.ops.shape import Pad, Reverse, Slice, Transpose
 
 NOMINAL = 64
 """What a symbolic size is taken for, as far as its bounds allow it."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.broadcast import Broadcast, Reduce
+from irflow.ops.concatenation import Concatenate
 from irflow.ops.constants import Constant
 from irflow.ops.elementwise import Convert, Elementwise
-from irflow.ops.shape import Concatenate, Pad, Slice, Transpose, inverse_permutation
+from irflow.ops.shape import Pad, Slice, Transpose, inverse_permutation
 from irflow.transform import NoMatch, RuleBuilder, rewrites
 from irflow_passes.rules.match import made_by
 

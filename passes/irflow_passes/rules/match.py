@@ -39,7 +39,7 @@ def uniform(value: Value) -> np.generic | None:
     node = value.node
     while node is not None and isinstance(node.op, Broadcast):
         node = node.inputs[0].node
-    if node is None or not isinstance(node.op, Constant) or node.op.value.array.size != 1:
+    if node is None or not isinstance(node.op, Constant) or node.op.value.size != 1:
         return None
     number: np.generic = node.op.value.array.flat[0]
     return number

@@ -9,7 +9,8 @@ from typing import cast
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
 from irflow.ops.broadcast import Broadcast
-from irflow.ops.shape import Concatenate, Pad, Slice
+from irflow.ops.concatenation import Concatenate
+from irflow.ops.shape import Pad, Slice
 from irflow.transform import NoMatch, RuleBuilder, rewrites
 from irflow_passes.rules.match import are_static, made_by, uniform
 

@@ -86,7 +86,7 @@ def as_rows(value: Value, shape: Shape, build: RuleBuilder, depth: int = 0) -> V
         case Broadcast():
             return _broadcast_as_rows(node, op, shape, build)
         case Constant():
-            return build.constant(op.value.array.reshape([int(size) for size in shape]))
+            return build(Constant(op.value.reshaped([int(size) for size in shape])))
         case RandomBits() if len(value.uses) == 1:
             return build(replace(op, shape=shape), *node.inputs)
         case Elementwise() | Convert() if len(value.uses) == 1 and depth < _DEPTH:
