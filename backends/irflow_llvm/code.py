@@ -148,6 +148,7 @@ class Code:
         symbols: what the module must declare or define, by name.
         written: names of results in this basic block, by instruction.
         features: of the processor for which instructions may be chosen.
+        indices: the literal indices so far.
     """
 
     spell: RowSpelling
@@ -158,6 +159,7 @@ class Code:
     count: int = 0
     written: dict[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
+    indices: dict[int, Value] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------- making values
 
@@ -167,12 +169,18 @@ class Code:
     def literal(self, value: Literal, dtype: DType, lanes: int = 1) -> Value:
         """A number in every lane."""
         if dtype is dtypes.i64 and lanes == 1:  # Most are indices.
-            number = int(value)
-            return Value(str(number), dtype, 1, self, number)
+            return self.index(int(value))
         text = literal_text(value, dtype)
         if lanes > 1:
             text = f"splat ({scalar_type(dtype)} {text})"
         return Value(text, dtype, lanes, self, int(value) if dtype.is_integer else None)
+
+    def index(self, number: int) -> Value:
+        """A number as an index; always the same object."""
+        found = self.indices.get(number)
+        if found is None:
+            found = self.indices[number] = Value(str(number), dtypes.i64, 1, self, number)
+        return found
 
     def zero(self, dtype: DType, lanes: int = 1) -> Value:
         return self.literal(0, dtype, lanes)

@@ -64,6 +64,20 @@ def only_lane(mask: Value) -> int | None:
     return chosen[0] if len(lanes) == mask.lanes and len(chosen) == 1 else None
 
 
+def contiguous(buffer: Buffer, index: Sequence[Expr]) -> tuple[Sequence[Expr], bool]:
+    """Whether vector lanes are neighbours in memory; then of that index only the first is left."""
+    wide = [axis for axis, part in enumerate(index) if part.lanes > 1]
+    if len(wide) != 1:
+        return index, False
+    (axis,) = wide
+    part = index[axis]
+    if not isinstance(part, Ramp) or part.stride != 1:
+        return index, False
+    if any(size != 1 for size in buffer.shape[axis + 1 :]):
+        return index, False
+    return [*index[:axis], part.start, *index[axis + 1 :]], True
+
+
 class ExpressionWriter:
     """Writes the expressions of one function.
 
@@ -87,7 +101,7 @@ class ExpressionWriter:
     def size(self, size: Size) -> Value:
         """The value of a size; those of shapes are computed once, at the start."""
         if isinstance(size, int):
-            return self.code.literal(size, dtypes.i64)
+            return self.code.index(size)
         if size not in self.sizes:
             self.sizes[size] = self.expr(as_index(size))
         return self.sizes[size]
@@ -108,7 +122,7 @@ class ExpressionWriter:
         code, variable, known = self.code, None, 0
         for size, part in zip(buffer.shape, index, strict=True):
             if not isinstance(size, int) and known:
-                whole = code.literal(known, dtypes.i64)
+                whole = code.index(known)
                 variable, known = whole if variable is None else self.plus(variable, whole), 0
             if variable is not None:
                 variable = self.times(variable, self.size(size))
@@ -119,54 +133,53 @@ class ExpressionWriter:
                 variable = part if variable is None else self.plus(variable, part)
         if variable is not None and known == 0:
             return variable
-        rest = code.literal(known, dtypes.i64)
+        rest = code.index(known)
         return rest if variable is None else self.plus(variable, rest)
 
     def times(self, a: Value, b: Value) -> Value:
         x, y = a.integer, b.integer
         if x is not None and y is not None:
-            return self.code.literal(wrapped(x * y), dtypes.i64)
+            return self.code.index(wrapped(x * y))
         return a if x == 0 or y == 1 else self.code.binary("mul", a, b)
 
     def plus(self, a: Value, b: Value) -> Value:
         x, y = a.integer, b.integer
         if x is not None and y is not None:
-            return self.code.literal(wrapped(x + y), dtypes.i64)
+            return self.code.index(wrapped(x + y))
         if x == 0:
             return b
         return a if y == 0 else self.code.binary("add", a, b)
 
     def load(self, load: Load) -> Value:
-        zero = self.code.zero(load.dtype, load.lanes)
         if load.hint == "prefetch":
             self.prefetch(load)
-            return zero
+            return self.code.zero(load.dtype, load.lanes)
         mask = None if load.mask is None else self.expr(load.mask)
-        index = [self.expr(i) for i in self.starts(load.buffer, load.index)]
-        if load.lanes == 1:
-            return self.guarded_load(load, index, mask, zero)
-        if self.contiguous_axis(load.buffer, load.index) is not None:
-            if mask is not None and mask.lanes > 1:
-                return self.masked_load(load, index, mask)
-            return self.guarded_load(load, index, mask, zero)
+        starts, is_contiguous = contiguous(load.buffer, load.index)
+        index, lanes = [self.expr(part) for part in starts], load.lanes
+        if mask is not None and mask.lanes > 1 and is_contiguous:
+            return self.masked_load(load, index, mask)
+        if lanes == 1 or is_contiguous:
+            return self.guarded_load(load, index, mask, lanes)
         parts = []
-        for lane in range(load.lanes):
+        for lane in range(lanes):
             chosen = None if mask is None else self.code.extract(mask, lane)
             at = [self.lane(part, lane, i) for part, i in zip(index, load.index, strict=True)]
-            parts.append(self.guarded_load(load, at, chosen, self.code.zero(load.dtype), 1))
+            parts.append(self.guarded_load(load, at, chosen, 1))
         return self.code.gather_lanes(parts)
 
     def guarded_load(
-        self, load: Load, index: Sequence[Value], mask: Value | None, zero: Value, lanes: int = 0
+        self, load: Load, index: Sequence[Value], mask: Value | None, lanes: int
     ) -> Value:
         """A load of `lanes` elements that happens where the mask is true."""
         if mask is None:
-            return self.plain_load(load, index, lanes or load.lanes)
+            return self.plain_load(load, index, lanes)
         code = self.code
+        zero = code.zero(load.dtype, lanes)
         inside, done, before = code.fresh("load"), code.fresh("done"), code.label
         code.branch(mask, inside, done)
         code.begin(inside)
-        value = self.plain_load(load, index, lanes or load.lanes)
+        value = self.plain_load(load, index, lanes)
         last = code.label
         code.jump(done)
         code.begin(done)
@@ -218,9 +231,9 @@ class ExpressionWriter:
     def store(self, store: Store) -> None:
         mask = None if store.mask is None else self.expr(store.mask)
         value = self.expr(store.value)
-        index = [self.expr(i) for i in self.starts(store.buffer, store.index)]
-        lanes = max((i.lanes for i in store.index), default=1)
-        is_contiguous = self.contiguous_axis(store.buffer, store.index) is not None
+        starts, is_contiguous = contiguous(store.buffer, store.index)
+        index = [self.expr(part) for part in starts]
+        lanes = max((part.lanes for part in store.index), default=1)
         if is_contiguous and mask is not None and mask.lanes > 1:
             self.masked_store(store, index, self.spread(value, lanes), mask)
             return
@@ -264,32 +277,12 @@ class ExpressionWriter:
     def prefetch(self, load: Load) -> None:
         self.module.symbols["llvm.prefetch.p0"] = PREFETCH
         # Not `inbounds`: the address may lie outside of the buffer.
-        index = [self.expr(i) for i in self.starts(load.buffer, load.index)]
+        index = [self.expr(part) for part in contiguous(load.buffer, load.index)[0]]
         pointer = self.address(load.buffer, index, bounds="")
         self.code.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
-    @staticmethod
-    def contiguous_axis(buffer: Buffer, index: Sequence[Expr]) -> int | None:
-        """The axis along which vector lanes are neighbours in memory; None where they are not."""
-        wide = [axis for axis, part in enumerate(index) if part.lanes > 1]
-        if len(wide) != 1:
-            return None
-        (axis,) = wide
-        part, inner = index[axis], buffer.shape[axis + 1 :]
-        is_ramp = isinstance(part, Ramp) and part.stride == 1
-        return axis if is_ramp and all(size == 1 for size in inner) else None
-
-    def starts(self, buffer: Buffer, index: Sequence[Expr]) -> Sequence[Expr]:
-        """Indices to compute: of contiguous lanes only the first."""
-        axis = self.contiguous_axis(buffer, index)
-        if axis is None:
-            return index
-        part = index[axis]
-        assert isinstance(part, Ramp)
-        return [*index[:axis], part.start, *index[axis + 1 :]]
-
     def lane(self, value: Value, lane: int, expr: Expr) -> Value:
-        """One lane of an index; `starts` may have left a ramp's start in its place."""
+        """One lane of an index; `contiguous` may have left a ramp's start in its place."""
         if isinstance(expr, Ramp) and value.lanes == 1:
             return self.plus(value, self.code.literal(lane * expr.stride, dtypes.i64))
         return self.code.extract(value, lane)
@@ -329,18 +322,19 @@ class ExpressionWriter:
 
     def apply(self, expr: Apply) -> Value:
         """A scalar row; literal indices and masks are computed here."""
-        known = literal_lanes(expr) if expr.dtype is dtypes.bool_ else None
-        if known is not None:
-            text = ", ".join(f"i1 {str(bool(lane)).lower()}" for lane in known)
-            return self.code.value(f"<{text}>", dtypes.bool_, expr.lanes)
-        args = tuple(self.expr(a) for a in expr.args)
+        if expr.dtype is dtypes.bool_ and expr.lanes > 1:
+            known = literal_lanes(expr)
+            if known is not None:
+                text = ", ".join(f"i1 {str(bool(lane)).lower()}" for lane in known)
+                return self.code.value(f"<{text}>", dtypes.bool_, expr.lanes)
+        args = [self.expr(part) for part in expr.args]
         if expr.dtype is dtypes.i64 and expr.lanes == 1:
             match expr.row.name:
                 case "add":
                     return self.plus(*args)
                 case "multiply":
                     return self.times(*args)
-        return spell(expr.row, args)
+        return spell(expr.row, tuple(args))
 
     def spread(self, value: Value, lanes: int) -> Value:
         """A scalar in every lane; a vector as it is."""

@@ -84,10 +84,13 @@ class StatementWriter(ExpressionWriter):
         """The loop itself, or its part of what the worker pool runs."""
         if loop.kind is LoopKind.UNROLL and isinstance(loop.extent, Const):
             self.copies(loop, int(loop.extent.value))
-        elif loop.kind is LoopKind.PARALLEL and self.cuts and has_chunks(loop):
-            self.parallel(loop)
-        else:
-            self.range(loop, self.code.literal(0, dtypes.i64), self.expr(loop.extent))
+            return
+        if loop.kind is LoopKind.PARALLEL and self.cuts:
+            chunk = iterations_per_chunk(loop)
+            if has_chunks(loop, chunk):
+                self.parallel(loop, chunk)
+                return
+        self.range(loop, self.code.index(0), self.expr(loop.extent))
 
     def copies(self, loop: For, count: int) -> None:
         """The body of an unrolled loop, once an iteration."""
@@ -115,11 +118,11 @@ class StatementWriter(ExpressionWriter):
         code.branch(again, body, done, self.loop_hint(loop))
         code.begin(done)
 
-    def parallel(self, loop: For) -> None:
+    def parallel(self, loop: For, chunk: int) -> None:
         """Hand a loop to the worker pool: its body becomes a function of what it uses, the number
         of a chunk, and nothing else.
         """
-        code, chunk = self.code, iterations_per_chunk(loop)
+        code = self.code
         used = self.used_in(loop)
         part = StatementWriter(self.module, f"{self.name}.part{self.parts}", cuts=False)
         part.streams = self.streams

@@ -76,7 +76,8 @@ def _field_name(cls: type[Op], argument: Argument, number: int, names: Sequence[
 
 
 def _checked(cls: type[Op], name: str, argument: Argument) -> Attribute:
-    annotation = _annotations(cls).get(name, Any)
+    owner: type = cls
+    annotation = _annotations(owner).get(name, Any)
     try:
         return _fit(argument.value, annotation)
     except ValueError:
@@ -91,7 +92,7 @@ def _is_required(field: dataclasses.Field[object]) -> bool:
 
 
 @cache
-def _annotations(cls: type[Op]) -> dict[str, Any]:
+def _annotations(cls: type) -> dict[str, Any]:
     """The types of the fields; none where an annotation names what exists for checkers only."""
     try:
         return typing.get_type_hints(cls)

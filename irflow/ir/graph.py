@@ -64,6 +64,7 @@ class Node:
         inputs: tuple[Value, ...],
         regions: tuple[Graph, ...],
         location: Location | None,
+        types: Sequence[TensorType] | None = None,
     ) -> None:
         self.op = op
         self.inputs = inputs
@@ -72,7 +73,8 @@ class Node:
         self.graph: Graph | None = None
         self.previous: Node | None = None
         self.next: Node | None = None
-        types = infer_types(op, [value.type for value in inputs], regions)
+        if types is None:
+            types = infer_types(op, [value.type for value in inputs], regions)
         self.outputs = tuple(Value(type, self, i) for i, type in enumerate(types))
 
     @property
@@ -300,7 +302,13 @@ class Graph:
             op = node.op.substitute(sizes) if sizes else node.op
             regions = tuple(region.copy(sizes) for region in node.regions)
             inputs = tuple(mapping[value] for value in node.inputs)
-            copied = self.insert(Node(op, inputs, regions, node.location), before)
+            is_same = not sizes and all(map(_share_type, inputs, node.inputs))
+            types = [value.type for value in node.outputs] if is_same else None
+            copied = self.insert(Node(op, inputs, regions, node.location, types), before)
             for old, new in zip(node.outputs, copied.outputs, strict=True):
                 new.hint = old.hint
                 mapping[old] = new
+
+
+def _share_type(a: Value, b: Value) -> bool:
+    return a.type is b.type

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
@@ -79,8 +77,8 @@ class Sample:
     label: str = ""
 
 
-class Op(ABC):
-    """The base of all operations.
+class Op:
+    """The base of all operations; each has `infer` and `numpy`.
 
     Class attributes:
         name: the name in graph text; set by `register`.
@@ -93,19 +91,19 @@ class Op(ABC):
     lowering: ClassVar[Lowering] = Lowering.HOST
     linear_in: ClassVar[tuple[int, ...] | None] = None
 
-    @abstractmethod
     def infer(self, *types: TensorType) -> Types:
         """The types of the results; ShapeError or DTypeError for inputs that do not fit.
 
         Ops with regions also take a keyword argument `regions`.
         """
+        raise NotImplementedError(f"{self.name} has no types")
 
-    @abstractmethod
     def numpy(self, *inputs: np.ndarray) -> Arrays:
         """The meaning on concrete arrays, all attributes concrete: the oracle of every backend.
 
         Ops with regions also take a keyword argument `regions`, one `Evaluator` a region.
         """
+        raise NotImplementedError(f"{self.name} has no meaning")
 
     def vjp(
         self, context: Any, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]
@@ -188,10 +186,15 @@ class Op(ABC):
         return dataclasses.replace(self, **changed) if changed else self  # type: ignore[type-var]
 
 
-@cache
 def fields_of(cls: type[Op]) -> tuple[str, ...]:
     """The names of an op's attributes, in order."""
-    return tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+    found = _FIELDS.get(cls)
+    if found is None:
+        found = _FIELDS[cls] = tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]
+    return found
+
+
+_FIELDS: dict[type[Op], tuple[str, ...]] = {}
 
 
 def multilinear_jvp(op: Op, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
@@ -219,6 +222,9 @@ def register(name: str) -> Callable[[OpClass], OpClass]:
     def enter(cls: OpClass) -> OpClass:
         if name in OPS:
             raise PluginError(f"an op called {name!r} exists already: {OPS[name].__module__}")
+        for needed in ("infer", "numpy"):
+            if getattr(cls, needed) is getattr(Op, needed):
+                raise PluginError(f"the op {name!r} has no {needed}")
         dataclass(frozen=True)(cls)
         cls.name = name
         OPS[name] = cls

@@ -6,6 +6,7 @@ do not all end there, they are taken to stay below what any machine can hold or 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ Bounds = dict[str, Interval]
 """What is known of variables, by name."""
 
 
+@cache
 def limits(dtype: DType) -> Interval:
     """All values of an integer type, or of bool."""
     if dtype is dtypes.bool_:

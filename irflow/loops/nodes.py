@@ -13,12 +13,24 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.scalars import Literal, Operand, Scalar, find
+
+Class = TypeVar("Class")
+
+
+@dataclass_transform(frozen_default=True)
+def node(cls: type[Class]) -> type[Class]:
+    """A frozen dataclass with slots, to those who read or check the code.
+
+    When running nothing hinders assignment: there are so many nodes that it would take notable
+    time, as a frozen dataclass enters its own fields through `object.__setattr__`.
+    """
+    return dataclass(slots=True, unsafe_hash="__hash__" not in vars(cls))(cls)
 
 
 class LoopKind(enum.Enum):
@@ -44,7 +56,7 @@ class Space(enum.Enum):
     REGISTER = "register"
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Buffer:
     """A dense row-major array of `shape` elements; symbolic sizes are parameters of the kernel."""
 
@@ -75,13 +87,16 @@ class Expr(Operand):
 
     def apply_row(self, row: Scalar, operands: Sequence[Any]) -> Expr:
         """An `Apply`; a Python number becomes a literal of the other operands' dtype and lanes."""
-        typed = [o for o in operands if isinstance(o, Expr)]
-        like = next((o.dtype for o in typed if not row.selects or o is not operands[0]), None)
-        lanes = max(o.lanes for o in typed)
-        types = [dtypes.bool_ if row.selects and i == 0 else like for i in range(len(operands))]
-        return Apply(
-            row, tuple(_operand(o, t, lanes) for o, t in zip(operands, types, strict=True))
-        )
+        dtype, lanes = None, 1
+        for operand in operands:
+            if isinstance(operand, Expr):
+                lanes = max(lanes, operand.lanes)
+                if dtype is None and not (row.selects and operand is operands[0]):
+                    dtype = operand.dtype
+        parts = [_operand(o, dtype, lanes) for o in operands]
+        if row.selects and not isinstance(operands[0], Expr):
+            parts[0] = _operand(operands[0], dtypes.bool_, lanes)
+        return Apply(row, tuple(parts))
 
 
 def _operand(operand: Any, dtype: DType | None, lanes: int) -> Expr:
@@ -97,28 +112,30 @@ def _literal_type(value: Literal) -> DType:
     return dtypes.i64 if isinstance(value, int) else dtypes.DEFAULT_FLOAT
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Const(Expr):
     """A literal. Zeros of different sign differ, and NaN equals NaN: equality is sameness."""
 
     value: Literal
     dtype: DType
 
-    def _key(self) -> tuple[DType, object]:
-        return self.dtype, float(self.value).hex() if self.dtype.is_float else self.value
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Const) and self._key() == other._key()
+        if not isinstance(other, Const) or self.dtype is not other.dtype:
+            return False
+        if self.dtype.is_float:
+            return float(self.value).hex() == float(other.value).hex()
+        return self.value == other.value
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        # Every NaN has a hash of its own.
+        return hash(self.value) if self.value == self.value else 0
 
     @property
     def lanes(self) -> int:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Var(Expr):
     """A loop variable, a `Let` name or a size parameter."""
 
@@ -127,7 +144,7 @@ class Var(Expr):
     lanes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Load(Expr):
     """One element of a buffer; 0 where `mask` is false.
 
@@ -146,10 +163,13 @@ class Load(Expr):
 
     @property
     def lanes(self) -> int:
-        return max((i.lanes for i in self.index), default=1)
+        for part in self.index:
+            if part.lanes > 1:
+                return part.lanes
+        return 1
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Apply(Expr):
     """A scalar row applied to expressions of equal dtype."""
 
@@ -158,13 +178,20 @@ class Apply(Expr):
     # Stored, since expressions may share parts and every use asks for them.
     dtype: DType = field(init=False, repr=False, compare=False)
     lanes: int = field(init=False, repr=False, compare=False)
+    _hash: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", self.row.infer([a.dtype for a in self.args]))
-        object.__setattr__(self, "lanes", max(a.lanes for a in self.args))
+        object.__setattr__(self, "lanes", max([a.lanes for a in self.args]))
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.row, self.args)))
+        assert self._hash is not None
+        return self._hash
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Cast(Expr):
     """Conversion as by the graph op `convert`: floats to integers truncate and saturate."""
 
@@ -176,7 +203,7 @@ class Cast(Expr):
         return self.value.lanes
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Select(Expr):
     """`then` where `condition`, else `otherwise`; both sides are evaluated."""
 
@@ -193,7 +220,7 @@ class Select(Expr):
         return max(self.condition.lanes, self.then.lanes, self.otherwise.lanes)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Ramp(Expr):
     """The vector `start, start + stride, …` of `lanes` indices."""
 
@@ -206,7 +233,7 @@ class Ramp(Expr):
         return self.start.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Broadcast(Expr):
     """One value in every lane."""
 
@@ -218,7 +245,7 @@ class Broadcast(Expr):
         return self.value.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Shuffle(Expr):
     """Lanes picked from the concatenation of vectors."""
 
@@ -234,7 +261,7 @@ class Shuffle(Expr):
         return len(self.indices)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Intrinsic(Expr):
     """A machine operation outside the table of scalar rows, with a NumPy meaning of its own."""
 
@@ -253,14 +280,14 @@ class Stmt:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Block(Stmt):
     """Statements in order."""
 
     statements: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class For(Stmt):
     """`for var in range(extent)`."""
 
@@ -270,7 +297,7 @@ class For(Stmt):
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class While(Stmt):
     """Run `body` as long as `condition`, evaluated anew each time, is true."""
 
@@ -278,7 +305,7 @@ class While(Stmt):
     body: Block
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class If(Stmt):
     """A branch."""
 
@@ -287,7 +314,7 @@ class If(Stmt):
     otherwise: Block | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Let(Stmt):
     """Name a value for the rest of the block."""
 
@@ -295,7 +322,7 @@ class Let(Stmt):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Store(Stmt):
     """Write one element, unless `mask` is false. `hint`: `""` or `"stream"` (non-temporal)."""
 
@@ -306,19 +333,19 @@ class Store(Stmt):
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Alloc(Stmt):
     """Make a buffer for the rest of the block; its content is undefined."""
 
     buffer: Buffer
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Barrier(Stmt):
     """Wait for all threads of the block."""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Kernel:
     """A function of buffers and sizes without a result.
 

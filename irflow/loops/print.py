@@ -14,8 +14,6 @@ and bool carries its type: `3:u8`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.loops.nodes import (
@@ -76,12 +74,12 @@ def print_kernel(kernel: Kernel) -> str:
     parameters += [f"out {_buffer(b)}" for b in kernel.outputs]
     sizes = " sizes " + ", ".join(v.name for v in kernel.sizes) if kernel.sizes else ""
     head = f"kernel @{kernel.name}({', '.join(parameters)}){sizes} {{"
-    return "\n".join([head, *_indent(_lines(kernel.body)), "}"]) + "\n"
+    return "\n".join([head, *_lines(kernel.body, "  "), "}"]) + "\n"
 
 
 def print_statement(stmt: Stmt) -> str:
     """A statement or block, without a final newline."""
-    return "\n".join(_lines(stmt))
+    return "\n".join(_lines(stmt, ""))
 
 
 def print_expr(expr: Expr) -> str:
@@ -93,39 +91,34 @@ def _buffer(buffer: Buffer) -> str:
     return f"{buffer.name}: {buffer.dtype}[{', '.join(map(str, buffer.shape))}]"
 
 
-def _indent(lines: Iterator[str]) -> Iterator[str]:
-    return ("  " + line for line in lines)
-
-
-def _lines(stmt: Stmt) -> Iterator[str]:
+def _lines(stmt: Stmt, indent: str) -> list[str]:
     match stmt:
         case Block(inner):
-            for part in inner:
-                yield from _lines(part)
+            return [line for part in inner for line in _lines(part, indent)]
         case For(var, extent, kind, body):
             suffix = "" if kind is LoopKind.SERIAL else f" {kind.value}"
-            yield from _braces(f"for {var.name} in {_expr(extent, 0)}{suffix}", body)
+            return _braces(f"{indent}for {var.name} in {_expr(extent, 0)}{suffix}", body, indent)
         case While(condition, body):
-            yield from _braces(f"while {_expr(condition, 0)}", body)
+            return _braces(f"{indent}while {_expr(condition, 0)}", body, indent)
         case If(condition, then, otherwise):
-            yield f"if {_expr(condition, 0)} {{"
-            yield from _indent(_lines(then))
-            yield from _braces("} else", otherwise) if otherwise else ["}"]
+            lines = _braces(f"{indent}if {_expr(condition, 0)}", then, indent)
+            if otherwise:
+                lines[-1:] = _braces(f"{indent}}} else", otherwise, indent)
+            return lines
         case Let(var, value):
-            yield f"let {var.name}: {_type(var)} = {_expr(value, 0)}"
+            return [f"{indent}let {var.name}: {_type(var)} = {_expr(value, 0)}"]
         case Store(buffer, index, value, mask, hint):
-            yield f"{_access(buffer, index, mask, hint)} = {_expr(value, 0)}"
+            return [f"{indent}{_access(buffer, index, mask, hint)} = {_expr(value, 0)}"]
         case Alloc(buffer):
             space = "" if buffer.space is Space.GLOBAL else f" {buffer.space.value}"
-            yield f"alloc {_buffer(buffer)}{space}"
+            return [f"{indent}alloc {_buffer(buffer)}{space}"]
         case Barrier():
-            yield "barrier"
+            return [f"{indent}barrier"]
+    raise AssertionError(f"unknown statement {type(stmt).__name__}")
 
 
-def _braces(head: str, body: Block) -> Iterator[str]:
-    yield head + " {"
-    yield from _indent(_lines(body))
-    yield "}"
+def _braces(head: str, body: Block, indent: str) -> list[str]:
+    return [head + " {", *_lines(body, indent + "  "), indent + "}"]
 
 
 def _type(expr: Expr) -> str:

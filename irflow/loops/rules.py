@@ -55,11 +55,15 @@ def from_numpy(value: Any, like: Expr) -> Expr:
 
 def fold(expr: Apply, _: Bounds) -> Expr | None:
     """Rows of literals, by their NumPy meaning."""
-    args = [a.value if isinstance(a, Broadcast) else a for a in expr.args]
-    constants = [a for a in args if isinstance(a, Const)]
-    if len(constants) < len(args) or expr.dtype.kind == "complex":
+    constants = []
+    for arg in expr.args:
+        value = arg.value if isinstance(arg, Broadcast) else arg
+        if not isinstance(value, Const):
+            return None
+        constants.append(value)
+    if expr.dtype.kind == "complex":
         return None
-    if any(a.dtype.is_float for a in args) and expr.row.name not in EXACT_ON_FLOATS:
+    if any(a.dtype.is_float for a in constants) and expr.row.name not in EXACT_ON_FLOATS:
         return None
     values = [a.dtype.numpy.type(a.value) for a in constants]
     return from_numpy(expr.row.numpy(*values), expr)

@@ -72,28 +72,44 @@ class _Simplifier:
     """Carries what is known of variables, and what trivial ones stand for."""
 
     def __init__(self, known: Bounds) -> None:
-        self.known = dict(known)
+        self.known = known
         self.values: dict[str, Expr] = {}
+        self.simple: dict[int, Expr] = {}
 
     # --------------------------------------------------------------------------------- expressions
 
     def expr(self, expr: Expr) -> Expr:
-        """Simplify the parts, then the whole until no rule applies."""
-        expr = map_children(expr, self.expr)
+        """The simplest form of an expression at this place."""
+        self.simple = {}
+        return self.inner(expr)
+
+    def inner(self, expr: Expr) -> Expr:
+        """Simplify the parts, then the whole until no rule applies.
+
+        What a rule returns has parts that are simple already, which are known by their identity.
+        """
+        if isinstance(expr, Const):
+            return expr
+        if isinstance(expr, Var):
+            return self.values.get(expr.name, expr)
         for _ in range(STEPS):
+            if id(expr) in self.simple or isinstance(expr, Const):
+                return expr
+            expr = map_children(expr, self.inner)
             simpler = self.step(expr)
             if simpler is None:
+                self.simple[id(expr)] = expr
                 return expr
-            expr = map_children(simpler, self.expr)
+            expr = simpler
         raise AssertionError(f"the rules of {expr} do not come to an end")
 
     def step(self, expr: Expr) -> Expr | None:
         match expr:
-            case Var(name):
-                return self.values.get(name)
             case Apply(row):
-                found = (rule(expr, self.known) for rule in RULES.get(row.name, (fold,)))
-                return next((new for new in found if new is not None), None)
+                for rule in RULES.get(row.name, (fold,)):
+                    if (new := rule(expr, self.known)) is not None:
+                        return new
+                return None
             case Cast():
                 return fold_cast(expr)
             case Select():
@@ -162,9 +178,9 @@ class _Simplifier:
     def store(self, store: Store, mask: Expr | None) -> Iterator[Stmt]:
         if mask is not None and is_literal(mask, False):
             return
-        simple = mask is not None and is_literal(mask, True)
-        new = replace(store, mask=None if simple else mask)
-        yield map_statement(new, self.expr, self.block)
+        if mask is not None and is_literal(mask, True):
+            store = replace(store, mask=None)
+        yield map_statement(store, self.expr, self.block)
 
 
 def remove_unused(block: Block) -> Block:

@@ -6,7 +6,7 @@ quicker where nothing is rebuilt; all else is built on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import is_
 from typing import Any
@@ -139,6 +139,8 @@ def children(node: Expr | Stmt) -> tuple[Expr, ...]:
 def bodies(stmt: Stmt) -> tuple[Block, ...]:
     """The blocks directly inside a statement."""
     match stmt:
+        case Let() | Store() | Alloc():
+            return ()
         case Block():
             return (stmt,)
         case For(body=body) | While(body=body):
@@ -149,35 +151,40 @@ def bodies(stmt: Stmt) -> tuple[Block, ...]:
             return ()
 
 
-def statements(stmt: Stmt) -> Iterator[Stmt]:
+def statements(stmt: Stmt) -> list[Stmt]:
     """`stmt` and all statements inside it, outside first, in order."""
-    pending = [stmt]
+    found, pending = [], [stmt]
     while pending:
         current = pending.pop()
-        yield current
+        found.append(current)
         inner = current.statements if isinstance(current, Block) else bodies(current)
         pending.extend(reversed(inner))
+    return found
 
 
-def subexpressions(expr: Expr) -> Iterator[Expr]:
+def subexpressions(expr: Expr) -> list[Expr]:
     """`expr` and all expressions inside it, outside first."""
-    pending = [expr]
-    while pending:
-        current = pending.pop()
-        yield current
-        parts = _EXPRESSION_PARTS[type(current)](current)
-        if parts:
-            pending.extend(reversed(parts))
+    return _inside([expr])
 
 
-def expressions(node: Expr | Stmt) -> Iterator[Expr]:
+def expressions(node: Expr | Stmt) -> list[Expr]:
     """Every expression in a piece of code, those inside other expressions included."""
     if isinstance(node, Expr):
-        yield from subexpressions(node)
-        return
-    for stmt in statements(node):
-        for expr in children(stmt):
-            yield from subexpressions(expr)
+        return _inside([node])
+    return _inside([expr for stmt in statements(node) for expr in children(stmt)])
+
+
+def _inside(pending: list[Expr]) -> list[Expr]:
+    """The given expressions in order, each followed by its parts; empties the list."""
+    found = []
+    pending.reverse()
+    while pending:
+        current = pending.pop()
+        found.append(current)
+        parts = _EXPRESSION_PARTS[type(current)](current)
+        if parts:
+            pending.extend(parts[::-1])
+    return found
 
 
 def transform(expr: Expr, f: ExprMap) -> Expr:
@@ -219,9 +226,9 @@ def defined(stmt: Stmt) -> dict[str, Var]:
     return {s.var.name: s.var for s in statements(stmt) if isinstance(s, (For, Let))}
 
 
-def loads(node: Expr | Stmt) -> Iterator[Load]:
+def loads(node: Expr | Stmt) -> list[Load]:
     """Every load in a piece of code."""
-    return (e for e in expressions(node) if isinstance(e, Load))
+    return [e for e in expressions(node) if isinstance(e, Load)]
 
 
 def stored(stmt: Stmt) -> dict[str, Buffer]:

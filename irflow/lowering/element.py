@@ -37,7 +37,6 @@ from irflow.lowering.values import (
     divided,
     extent_interval,
     index_of,
-    is_uniform,
     literal,
     name_of,
     placeholder,
@@ -116,9 +115,9 @@ class ElementContext:
         """One element of a tensor."""
         place = tuple(self.index(part) for part in index)
         mask = self.mask
-        found = self.builder.recall((value, place, None)) or self.builder.recall(
-            (value, place, mask)
-        )
+        found = self.builder.recall((value, place, None))
+        if found is None and mask is not None:
+            found = self.builder.recall((value, place, mask))
         if found is not None:
             return found
         # A reduction that is being captured is that of the op at hand, not of its operands.
@@ -152,14 +151,15 @@ class ElementContext:
         """An index expression simplified, and named where it is long."""
         if isinstance(expr, (Const, Var)):
             return expr
-        if expr not in self._simple:
+        found = self._simple.get(expr)
+        if found is None:
             simple = simplify_expr(expr, self.known)
-            parts = list(subexpressions(simple))
+            parts = subexpressions(simple)
             is_open = len(parts) <= NAMED_INDEX_SIZE and not any(
                 isinstance(part, Load) for part in parts
             )
-            self._simple[expr] = simple, is_open
-        simple, is_open = self._simple[expr]
+            found = self._simple[expr] = simple, is_open
+        simple, is_open = found
         return simple if is_open else self._named(simple, "at")
 
     # ---------------------------------------------------------------------------------- for the ops
@@ -188,19 +188,17 @@ class ElementContext:
 
     def constant(self, dense: DenseArray, index: Index) -> Expr:
         """An element of a constant: a literal where all are equal, else a load from a buffer."""
-        array = dense.array
-        dtype = dtypes.from_numpy(array.dtype)
-        if array.size and is_uniform(array):
-            return literal(array.reshape(-1)[0], dtypes.compute_dtype(dtype))
+        if dense.is_uniform:
+            dtype = dtypes.compute_dtype(dtypes.from_numpy(dense.dtype))
+            return literal(dense.array.reshape(-1)[0], dtype)
         return widened(Load(self.constant_buffer(dense), tuple(index), self.mask))
 
     def constant_buffer(self, dense: DenseArray) -> Buffer:
         """Where the kernel finds a constant."""
         if dense not in self.constants:
-            array = dense.array
-            shape = (array.size,) if self.is_flat else array.shape
+            shape = (dense.size,) if self.is_flat else dense.shape
             name = self.builder.unique("constant")
-            self.constants[dense] = Buffer(name, dtypes.from_numpy(array.dtype), shape)
+            self.constants[dense] = Buffer(name, dtypes.from_numpy(dense.dtype), shape)
         return self.constants[dense]
 
     def convert(self, value: Expr, dtype: DType) -> Expr:

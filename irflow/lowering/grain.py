@@ -53,10 +53,10 @@ def iterations_per_chunk(loop: For) -> int:
     return least
 
 
-def has_chunks(loop: For) -> bool:
-    """Whether a loop may have more than one chunk."""
+def has_chunks(loop: For, chunk: int) -> bool:
+    """Whether a loop may have more than one chunk of so many iterations."""
     extent = loop.extent
-    return not isinstance(extent, Const) or extent.value > iterations_per_chunk(loop)
+    return not isinstance(extent, Const) or extent.value > chunk
 
 
 def work(stmt: Stmt) -> int:
@@ -109,7 +109,7 @@ def _times(extent: Expr) -> int:
 
 
 def _cost(expr: Expr) -> int:
-    return sum(_own_cost(part) for part in walk.subexpressions(expr))
+    return sum([_own_cost(part) for part in walk.subexpressions(expr)])
 
 
 def _own_cost(expr: Expr) -> int:

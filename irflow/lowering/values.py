@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from irflow import dims, dtypes
 from irflow.dims import Size, Symbol
 from irflow.dtypes import DType
@@ -60,12 +58,6 @@ def identity_of(row: Scalar, dtype: DType) -> Const:
     return literal(row.identity(dtype), dtype)
 
 
-def is_uniform(array: np.ndarray) -> bool:
-    """Whether all elements are the same to the last bit."""
-    data = np.ascontiguousarray(array).view(np.uint8).reshape(array.size, array.itemsize)
-    return bool((data == data[0]).all())
-
-
 def widened(load: Load) -> Expr:
     """A load whose value has the type in which kernels compute."""
     wide = dtypes.compute_dtype(load.dtype)
@@ -114,6 +106,11 @@ def maximum(a: Expr, b: Expr) -> Expr:
 def equal(a: Expr, b: Expr) -> Expr:
     """Whether two indices agree."""
     return Apply(find("equal"), (a, b))
+
+
+def greater(a: Expr, b: Expr) -> Expr:
+    """Whether the first of two indices is larger."""
+    return Apply(find("greater"), (a, b))
 
 
 def name_of(value: Value) -> str:

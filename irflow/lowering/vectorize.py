@@ -75,6 +75,8 @@ class _Vectorizer:
         return Block(tuple(part for stmt in block.statements for part in self.statement(stmt)))
 
     def statement(self, stmt: Stmt) -> tuple[Stmt, ...]:
+        if isinstance(stmt, Let | Store | Alloc):
+            return (stmt,)
         inner = map_statement(stmt, lambda expr: expr, self.block)
         if not isinstance(inner, For) or inner.kind is not LoopKind.VECTOR:
             return (inner,)

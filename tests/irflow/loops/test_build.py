@@ -149,6 +149,11 @@ def test_literals_are_equal_when_they_are_the_same() -> None:
     assert Const(1, f32) == Const(1.0, f32)
     assert Const(1, dtypes.i32) != Const(1, dtypes.i64)
     assert len({Const(0.0, f32), Const(-0.0, f32), Const(0, f32)}) == 2
+    assert len({Const(float("nan"), f32), Const(float("nan"), f32)}) == 1
+
+
+def test_equal_expressions_are_one_key() -> None:
+    assert len({(I + 2) * 3, (I + 2) * 3, (I + 3) * 2}) == 2
 
 
 def test_sizes_become_expressions() -> None:
