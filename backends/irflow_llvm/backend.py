@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -128,7 +128,7 @@ class LlvmBackend(Backend):
 
         return (*engine.identity(), f"pool={workers.is_supported()}")
 
-    def save(self, executable: Executable) -> bytes | None:
+    def save(self, executable: Executable) -> Sequence[bytes | memoryview] | None:
         from irflow_llvm import stored
 
         return stored.save(executable)

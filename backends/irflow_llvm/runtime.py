@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
 from llvmlite import binding
 
-from irflow import dims, log
+from irflow import log
 from irflow.backend import CompileOptions, Executable
 from irflow.backend.calling import Builtin, Convention
-from irflow.errors import ArenaError
 from irflow.ir.evaluate import bind_sizes, run_node
-from irflow.ir.types import TensorType
 from irflow.lowering import grain
 from irflow.lowering.limit import require_within
-from irflow.lowering.memory import Interval, Layout, least_bytes
-from irflow.lowering.program import HostStep, KernelStep, LoopStep, Program, every_step
+from irflow.lowering.program import Program
+from irflow.lowering.steps import HostStep, KernelStep, LoopStep, every_step
 from irflow_llvm import engine, workers
 from irflow_llvm.address import address
 from irflow_llvm.backend import host_features
@@ -28,13 +25,7 @@ from irflow_llvm.batches import Batches
 from irflow_llvm.builtin import builtin
 from irflow_llvm.emit import emit_module
 from irflow_llvm.entry import Part, Segment, entry_text, segments
-
-ALIGNMENT = 64
-LARGEST = 5
-"""So many buffers are named where memory is short."""
-
-LISTED = 30
-"""So many buffers are in the log."""
+from irflow_llvm.frames import PASSED_ON, Binding, Frame, concrete
 
 KEPT_SIZES = 16
 """For so many combinations of symbolic sizes the memory is kept between calls."""
@@ -51,107 +42,6 @@ _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 def engine_for(codes: tuple[bytes, ...]) -> engine.Engine:
     """Object files in memory; equal ones are there once."""
     return engine.Engine.of_objects(codes)
-
-
-class Frame:
-    """The memory of one call in flight, for one combination of sizes.
-
-    Attributes:
-        pointers: one a buffer of the program; those of constants and temporaries are there
-            already.
-        sizes: the values of the symbols.
-        arrays: constants and temporaries by number, for host steps.
-    """
-
-    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
-        layout = program.layout(sizes)
-        log.write("memory", lambda: memory_report(program, layout, sizes))
-        self.arena = arena(program, layout, sizes)
-        self.arrays: dict[int, np.ndarray] = {}
-        self.pointers = (ctypes.c_void_p * max(len(program.buffers), 1))()
-        self.sizes = (ctypes.c_int64 * max(len(sizes), 1))(*(sizes[s] for s in program.symbols))
-        for number, storage in enumerate(program.buffers):
-            if storage.content is not None:
-                self.arrays[number] = storage.content.array
-            elif number in layout.offsets:
-                self.arrays[number] = self.view(storage.type, layout.offsets[number], sizes)
-            else:
-                continue
-            self.pointers[number] = address(self.arrays[number])
-
-    def view(self, type: TensorType, offset: int, sizes: Mapping[str, int]) -> np.ndarray:
-        """A temporary in the arena."""
-        shape = concrete(type, sizes)
-        nbytes = type.dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        return self.arena[offset : offset + nbytes].view(type.dtype.numpy).reshape(shape)
-
-
-def arena(program: Program, layout: Layout, sizes: Mapping[str, int]) -> np.ndarray:
-    """The memory of all temporaries.
-
-    Raises:
-        ArenaError: there is not so much; it names the largest of them.
-    """
-    try:
-        return aligned_bytes(layout.nbytes)
-    except (MemoryError, ValueError):  # ValueError for more than an array can have
-        rows = _temporaries(program, layout, sizes)[:LARGEST]
-        facts = [(f"b{n} {program.buffers[n].type}", f"{nbytes:,} bytes") for n, nbytes in rows]
-        raise ArenaError(
-            f"{program.name}: no memory for an arena of {layout.nbytes:,} bytes",
-            facts=facts,
-            hint="smaller batches, or irf.checkpoint, make intermediate values smaller",
-        ) from None
-
-
-def memory_report(program: Program, layout: Layout, sizes: Mapping[str, int]) -> str:
-    """The arena and the largest of what lies in it: type, bytes, place, steps that need it."""
-    times, rows = program.lifetimes(), _temporaries(program, layout, sizes)
-    least = least_bytes(Interval(*times[number], nbytes) for number, nbytes in rows)
-    lines = [f"{program.name}: an arena of {layout.nbytes:,} bytes, of which {least:,} at once"]
-    for number, nbytes in rows[:LISTED]:
-        first, last = times[number]
-        place = f"at {layout.offsets[number]:,}, steps {first} to {last}"
-        lines.append(f"  b{number} {program.buffers[number].type}: {nbytes:,} bytes {place}")
-    if len(rows) > LISTED:
-        lines.append(f"  and {len(rows) - LISTED} more of {rows[LISTED][1]:,} bytes at the most")
-    return "\n".join(lines)
-
-
-def _temporaries(
-    program: Program, layout: Layout, sizes: Mapping[str, int]
-) -> list[tuple[int, int]]:
-    """The number and bytes of each buffer in the arena, the largest first."""
-    rows = [(n, dims.evaluate(program.buffers[n].type.nbytes, sizes)) for n in layout.offsets]
-    return sorted(rows, key=lambda row: (-row[1], row[0]))
-
-
-class Binding:
-    """What is known of a program once its sizes are.
-
-    Attributes:
-        sizes: values by name.
-        inputs: dtype and shape of each input.
-        outputs: shape, dtype and buffer number of each output.
-        frames: memory that no call uses at the moment.
-    """
-
-    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
-        self.program = program
-        self.sizes = dict(sizes)
-        self.inputs = [(v.type.dtype.numpy, concrete(v.type, sizes)) for v in program.graph.inputs]
-        self.outputs = [
-            (concrete(program.buffers[n].type, sizes), program.buffers[n].type.dtype.numpy, n)
-            for n in program.output_numbers()
-        ]
-        self.frames: deque[Frame] = deque()
-
-    def take(self) -> Frame:
-        """Memory for one call; given back by `frames.append`."""
-        try:
-            return self.frames.pop()
-        except IndexError:
-            return Frame(self.program, self.sizes)
 
 
 class LlvmExecutable(Executable):
@@ -269,11 +159,19 @@ class LlvmExecutable(Executable):
         sizes = bind_sizes(self.program.graph, arrays)
         if self.memory_limit is not None and sizes:  # Without symbols, it was asked before.
             require_within(self.program, sizes, self.memory_limit)
-        bound = Binding(self.program, sizes)
+        bound = Binding(self.program, sizes, self._spare)
         with self._lock:
             while len(self._bindings) >= KEPT_SIZES:
                 self._bindings.pop(next(iter(self._bindings)))
             return self._bindings.setdefault(key, bound)
+
+    def _spare(self, nbytes: int) -> np.ndarray | None:
+        """A large arena that calls with other sizes had; those that are too small are freed."""
+        for bound in list(self._bindings.values()) if nbytes >= PASSED_ON else ():
+            found = bound.give()
+            if found is not None and found.nbytes >= nbytes:
+                return found
+        return None
 
     def _run(
         self,
@@ -355,18 +253,6 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     if flags.c_contiguous and flags.aligned:
         return array
     return np.array(array, order="C", copy=True)
-
-
-def aligned_bytes(count: int) -> np.ndarray:
-    """Memory that starts at a multiple of the alignment."""
-    whole = np.empty(count + ALIGNMENT, np.uint8)
-    offset = -address(whole) % ALIGNMENT
-    return whole[offset : offset + count]
-
-
-def concrete(type: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """A shape for given sizes."""
-    return tuple(dims.evaluate(size, sizes) for size in type.shape)
 
 
 def section_table(code: bytes) -> str:

@@ -16,13 +16,13 @@ from irflow_llvm.pool import PARALLEL
 from irflow_llvm.runtime import LlvmExecutable
 
 
-def save(executable: Executable) -> bytes | None:
-    """An executable as bytes; None if a part of it runs on the host."""
+def save(executable: Executable) -> list[bytes | memoryview] | None:
+    """An executable as pieces of bytes; None if a part of it runs on the host."""
     if not isinstance(executable, LlvmExecutable) or not executable.is_native:
         return None
     for name, code in executable.codes:
         if lookup(name) is None:  # The code comes from this process's memory.
-            keep(name, code)
+            keep(name, [code])
     names = " ".join(name for name, _ in executable.codes)
     facts: dict[str, str | bool] = {"code": names, "long": executable.is_long}
     return write_program(executable.program, facts)

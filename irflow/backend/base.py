@@ -186,8 +186,8 @@ class Backend(ABC):
         """
         return None
 
-    def save(self, executable: Executable) -> bytes | None:
-        """An executable for `restore`; None for one that cannot be kept."""
+    def save(self, executable: Executable) -> Sequence[bytes | memoryview] | None:
+        """An executable for `restore`, in pieces; None for one that cannot be kept."""
         return None
 
     def restore(
@@ -200,8 +200,8 @@ class Backend(ABC):
         """What `save` was given, in another process.
 
         Args:
-            content: what `save` returned, for the same fingerprint; its maker is trusted, but it
-                may not fit.
+            content: what `save` returned, joined, for the same fingerprint; its maker is trusted,
+                but it may not fit.
             graph: as traced; inputs and outputs are those of the graph that was compiled.
             work: what `compile` would receive; it takes as long as that, and is for listings.
             options: as for `compile`.

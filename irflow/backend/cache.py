@@ -1,9 +1,9 @@
 """Compiled code on disk, shared by all processes of a user.
 
 An entry is one file, named by the hash of everything that its content depends on. It is written
-under another name and then renamed, so that no process sees half of one; it begins with the hash of
-its content, so that a damaged one is recognised, deleted and made anew. Entries that were not used
-for the longest time are deleted once all together are larger than `LIMIT`.
+under another name and then renamed, so that no process sees half of one; it begins with length and
+checksum of its content, so that a damaged one is recognised and made anew. Entries that were not
+used for the longest time are deleted once all together are larger than `LIMIT`.
 
 The code is run without further questions. A folder that others may write to is therefore refused.
 
@@ -21,8 +21,10 @@ import re
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +36,9 @@ LIMIT = 512 * 2**20
 LARGE = 4 * 2**20
 """Entries of so many bytes, mostly constants, are written by a thread of their own."""
 
-_DIGEST = hashlib.sha256().digest_size
+PIECE = 2**18
+"""So many bytes of an entry are checked at a time."""
+
 _HEAD = 64
 """Where the content of a file begins: at the start of a line of the caches."""
 _SUFFIX = ".entry"
@@ -42,6 +46,7 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 Content = bytes | memoryview
+"""Bytes; of an array those in memory, so that its elements are not copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
     if found is not None:
         return bytes(found)
     made = make()
-    _keep(path, made)
+    _keep(path, [made])
     return made
 
 
@@ -107,20 +112,25 @@ def lookup(name: str) -> Content | None:
     return _read(_path(place, name))
 
 
-def keep(name: str, content: bytes) -> None:
-    """Write an entry, in place of one that may be there; a large one while the caller goes on."""
+def keep(name: str, pieces: Sequence[Content]) -> None:
+    """Write an entry, in place of one that may be there; a large one while the caller goes on.
+
+    Args:
+        name: by which it is found.
+        pieces: its content, one after the other; nobody may write to them any more.
+    """
     place = _usable_folder()
     if place is None:
         return
-    if len(content) < LARGE:
-        _keep(_path(place, name), content)
+    if sum(map(len, pieces)) < LARGE:
+        _keep(_path(place, name), pieces)
     else:
-        threading.Thread(target=_keep, args=(_path(place, name), content)).start()
+        threading.Thread(target=_keep, args=(_path(place, name), pieces)).start()
 
 
-def _keep(path: Path, content: bytes) -> None:
+def _keep(path: Path, pieces: Sequence[Content]) -> None:
     with _explained(path):
-        _write(path, content)
+        _write(path, pieces)
 
 
 def entries(place: Path) -> list[Entry]:
@@ -160,11 +170,12 @@ def _path(place: Path, name: str) -> Path:
 def _read(path: Path) -> Content | None:
     try:
         with path.open("rb") as file:
-            whole = _whole(file)
+            # A look at pages that are mapped would have all of them in memory beforehand.
+            is_whole = file.read(_HEAD) == _head(iter(partial(file.read, PIECE), b""))
+            content = _content(file) if is_whole else None
     except OSError:
         return None
-    digest, content = whole[:_DIGEST], whole[_HEAD:]
-    if bytes(digest) != hashlib.sha256(content).digest():
+    if content is None:
         log.write("kernels", f"cache: {path} is damaged, and is made anew")
         return None
     with contextlib.suppress(OSError):
@@ -172,23 +183,38 @@ def _read(path: Path) -> Content | None:
     return content
 
 
-def _whole(file: BinaryIO) -> Content:
+def _head(pieces: Iterable[Content]) -> bytes:
+    """What an entry begins with.
+
+    A checksum finds damage as well as a hash, in half the time, which counts for large entries; who
+    may write to the folder could forge either.
+    """
+    length, checksum = 0, 0
+    for piece in pieces:
+        length += len(piece)
+        checksum = zlib.crc32(piece, checksum)
+    facts = length, checksum
+    return b"".join(fact.to_bytes(8, "little") for fact in facts).ljust(_HEAD, b"\0")
+
+
+def _content(file: BinaryIO) -> Content:
     """What a file holds; a large one stays on disk, and is read where it is looked at.
 
     Entries are replaced and deleted as a whole and never cut, so what is there stays.
     """
     if os.fstat(file.fileno()).st_size < LARGE:
+        file.seek(_HEAD)
         return file.read()
-    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[_HEAD:]
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, pieces: Sequence[Content]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(content).digest().ljust(_HEAD, b"\0"))
-            file.write(content)
+            file.write(_head(pieces))
+            file.writelines(pieces)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

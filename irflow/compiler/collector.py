@@ -1,11 +1,12 @@
-"""Fewer collections of Python's garbage while something is compiled."""
+"""Memory around compilations: fewer collections of garbage, and what is free for the system."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 OBJECTS = 100_000
 """So many objects are made between two collections. Graphs and loops are hundreds of thousands, of
@@ -34,3 +35,13 @@ def rare_collections() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 gc.set_threshold(*_before)
+
+
+def give_back_memory() -> None:
+    """Let the system have what the C library keeps of memory that was freed.
+
+    Constants that are found in a file leave as much of it as they had. Where the library has no
+    such function, it stays.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -10,7 +10,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from irflow import log, plugins
@@ -20,11 +21,15 @@ from irflow.ir.attributes import DenseArray
 from irflow.ir.graph import Graph
 from irflow.ir.op import OPS, Op, fields_of
 from irflow.ir.print import graph_lines
+from irflow.ops.constants import Constant
 from irflow.plugins.sources import state_of, version_of
 from irflow.scalars import OWN, Scalar
 
 _WATCHED = ("graph", "passes", "fusion", "kernels", "source")
 _LIBRARIES = ("numpy", "ml_dtypes", "networkx")
+LARGE = 2**20
+"""Constants of so many bytes are hashed on two threads."""
+
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
 
 
@@ -89,8 +94,25 @@ def _versions() -> tuple[str, ...]:
 
 def _text(graph: Graph) -> str | None:
     """The graph with a hash for each constant; None if something in it has no text."""
+    _hash_constants(graph)
     text = "\n".join(line.text for line in graph_lines(graph, array=_digest))
     return None if "?" in text else text
+
+
+def _hash_constants(graph: Graph) -> None:
+    """Compute the digests of large constants on two threads: hashing needs no lock of Python's."""
+    found = [node.op.value for node in graph if isinstance(node.op, Constant)]
+    large = sorted((a for a in found if a.nbytes >= LARGE), key=lambda a: a.nbytes)
+    if len(large) > 1:
+        helper = threading.Thread(target=_hash, args=(large[::2],))
+        helper.start()
+        _hash(large[1::2])
+        helper.join()
+
+
+def _hash(arrays: Sequence[DenseArray]) -> None:
+    for array in arrays:
+        _ = array.digest
 
 
 def _digest(array: DenseArray) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from irflow import log
 from irflow.backend import Backend, CompileOptions, Executable
-from irflow.backend.cache import keep, lookup
+from irflow.backend.cache import LARGE, keep, lookup
 from irflow.compiler.backends import selected_backend
+from irflow.compiler.collector import give_back_memory
 from irflow.compiler.compilations import is_recording
 from irflow.compiler.kept import is_unchanged, name_for
 from irflow.compiler.pipeline import Lowered, passed, pipeline_for
@@ -83,9 +84,9 @@ class _Prepared(Lowered):
         if found is not None:
             return found
         made = super().compile()
-        content = None if name is None else self.backend.save(made)
-        if name is not None and content is not None and is_unchanged(self.backend, self._pipeline):
-            keep(name, content)
+        pieces = None if name is None else self.backend.save(made)
+        if name is not None and pieces is not None and is_unchanged(self.backend, self._pipeline):
+            keep(name, pieces)
         return made
 
     def _restored(self, name: str) -> Executable | None:
@@ -93,10 +94,13 @@ class _Prepared(Lowered):
         if content is None:
             return None
         try:
-            return self.backend.restore(content, self._traced, self.work, self.options)
+            found = self.backend.restore(content, self._traced, self.work, self.options)
         except (IrflowError, ValueError) as error:
             log.write("kernels", f"cache: {name} is made anew: {error}")
             return None
+        if len(content) >= LARGE:
+            give_back_memory()
+        return found
 
 
 class _Limited(_Prepared):
@@ -120,7 +124,7 @@ class _Limited(_Prepared):
         for passes in AGAIN:
             pipeline = pipeline_for(backend, options.level, {"late": passes.format(limit)})
             graph, report = passed(self._traced, backend, pipeline, level=options.level)
-            program = lower_graph(graph, options.name, backend.target())
+            program = lower_graph(graph, options.name, backend.target(), has_forks=False)
             try:
                 require_within(program, nominal_sizes(graph), limit)
             except ArenaError as error:

@@ -60,5 +60,11 @@ def _is_shortened(error: BaseException) -> bool:
     if isinstance(error, (IrflowError, KeyboardInterrupt)) or error.__traceback__ is None:
         return True
     frame = innermost(error.__traceback__)
-    # A name that a module does not have is the mistake of whoever asked for it.
-    return not is_internal(frame) or frame.f_code.co_name == "__getattr__"
+    if not is_internal(frame):
+        return True
+    # A name that a module does not have, and arguments that a public function does not take, are
+    # mistakes of whoever asked.
+    code = frame.f_code
+    return code.co_name == "__getattr__" or (
+        code.co_filename == __file__ and code.co_name == "call"
+    )

@@ -45,9 +45,7 @@ class NumpyMethods:
         out: None = None,
     ) -> Tensor:
         """The squared deviation from the mean along `axis`, over the count less `ddof`."""
-        no_out(out)
-        x = self if dtype is None else _call("astype", self, dtype)
-        return _call("var", x, axis, ddof, keepdims)
+        return _call("var", _converted(self, dtype, out), axis, ddof, keepdims)
 
     @public
     def std(
@@ -60,9 +58,7 @@ class NumpyMethods:
         out: None = None,
     ) -> Tensor:
         """The square root of `var`."""
-        no_out(out)
-        x = self if dtype is None else _call("astype", self, dtype)
-        return _call("std", x, axis, ddof, keepdims)
+        return _call("std", _converted(self, dtype, out), axis, ddof, keepdims)
 
     @public
     def cumsum(self, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
@@ -118,6 +114,11 @@ class NumpyMethods:
     def copy(self) -> Tensor:
         """Another tensor of the same elements."""
         return _call("copy", self)
+
+
+def _converted(x: NumpyMethods, dtype: DTypeLike | None, out: object) -> Any:
+    no_out(out)
+    return x if dtype is None else _call("astype", x, dtype)
 
 
 def _call(name: str, *operands: Any) -> Tensor:

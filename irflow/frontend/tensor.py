@@ -35,7 +35,7 @@ from irflow.frontend.promotion import (
 )
 from irflow.frontend.tracing import Trace, current_trace
 from irflow.frontend.values import Values
-from irflow.ir import Op, TensorType
+from irflow.ir import DenseArray, Op, TensorType
 from irflow.ir.graph import Graph, Value
 from irflow.location import user_location
 from irflow.ops.operand import GraphOperand
@@ -52,7 +52,9 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
     NumPy. A tensor is a handle: `x += y` makes `x` refer to a new value, other handles keep theirs.
     """
 
-    __slots__ = ("__weakref__", "_data", "_is_donated", "_trace", "_type", "_value", "_weak")
+    __slots__ = (
+        *("__weakref__", "_constant", "_data", "_is_donated", "_trace", "_type", "_value", "_weak"),
+    )
     # `ndarray + tensor` asks the tensor; `np.exp(tensor)` takes its value and gives an array.
     __array_priority__ = 100
 
@@ -65,6 +67,7 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
         self._value: Value | None = None
         self._weak = weak
         self._is_donated = False
+        self._constant: DenseArray | None = None
 
     @classmethod
     def traced(cls, trace: Trace, value: Value, *, weak: bool = False) -> Tensor:
@@ -72,7 +75,7 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
         tensor = cls.__new__(cls)
         tensor._data, tensor._type = None, value.type
         tensor._trace, tensor._value = trace, value
-        tensor._weak, tensor._is_donated = weak, False
+        tensor._weak, tensor._is_donated, tensor._constant = weak, False, None
         return tensor
 
     # ------------------------------------------------------------------------------ the handle
@@ -93,10 +96,14 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
             DonatedTensorError: its memory was given to a compiled function.
             ConcretizationError: it is being traced and its value is not known.
         """
-        return self._data if self._data is not None else self.demand("this operation")
+        found = self._data  # once, as another thread may hand it over meanwhile
+        return found if found is not None else self.demand("this operation")
 
     def demand(self, wanted: str, hint: str | None = None) -> np.ndarray:
         """The array; `wanted` says in the error what needs it, `hint` what to do instead."""
+        if self._constant is not None:
+            restored = self._data = self._constant.array
+            return restored
         if self._is_donated:
             raise DonatedTensorError(
                 "this tensor was donated to a compiled function and has no memory any more",
@@ -141,7 +148,7 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
     def donate(self) -> None:
         """Mark the memory as given away; reading the tensor raises from now on."""
         self._type = self.type
-        self._data = None
+        self._data = self._constant = None
         self._is_donated = True
 
     def emit(
@@ -192,7 +199,7 @@ class Tensor(Values, Methods, NumpyMethods, GraphOperand):
     def __setitem__(self, key: Any, value: TensorLike) -> None:
         parts = key if isinstance(key, tuple) else (key,)
         result = set_item(self, [_index_part(part) for part in parts], _written(self, value))
-        self._data, self._type = result._data, result._type
+        self._data, self._type, self._constant = result._data, result._type, result._constant
         self._trace, self._value = result._trace, result._value
 
     @property

@@ -19,7 +19,8 @@ import numpy as np
 
 from irflow import tree
 from irflow.errors import ConcretizationError, LeakedTracerError
-from irflow.ir import TensorType
+from irflow.frontend.handover import held
+from irflow.ir import DenseArray, TensorType
 from irflow.ir.builder import Builder
 from irflow.ir.evaluate import run_node
 from irflow.ir.graph import Graph, Value
@@ -62,7 +63,7 @@ class Trace:
         self.captures: list[Tensor | Variable] = []
         self.assigned: dict[Variable, Value] = {}
         self._sources: dict[Value, Tensor] = {}
-        self._constants: dict[int, tuple[np.ndarray, Value]] = {}
+        self._constants: dict[int, tuple[np.ndarray | DenseArray, Value]] = {}
         self._captured: dict[Value, Value] = {}
         self._variables: dict[Variable, Value] = {}
         self._names: dict[str, int] = {}
@@ -92,14 +93,15 @@ class Trace:
             assert tensor.value is not None
             return tensor.value
         if tensor.trace is None:
-            return self._constant(tensor.data)
+            return self._constant(held(tensor))
         return self._capture(tensor)
 
-    def _constant(self, array: np.ndarray) -> Value:
-        # The array is kept, as its number is free for another one once it is gone.
+    def _constant(self, array: np.ndarray | DenseArray) -> Value:
+        # The array is kept, as its number is free for something else once it is gone.
         known = self._constants.get(id(array))
         if known is None:
-            (value,) = self.builder.emit(Constant.of(array), ())
+            content = array if isinstance(array, DenseArray) else DenseArray(array)
+            (value,) = self.builder.emit(Constant(content), ())
             known = self._constants[id(array)] = (array, value)
         return known[1]
 

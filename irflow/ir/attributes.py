@@ -7,7 +7,8 @@ An attribute is a bool, int, float, string, None, a `DType`, a scalar row, a sym
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,15 +16,17 @@ import numpy as np
 
 from irflow import dims
 from irflow.dims import Dim, Size
+from irflow.ir.elements import Elements, copied
 
 Attribute = Any
-
-LINE_BYTES = 64
-"""A line of the caches, where contents of arrays begin."""
 
 
 class DenseArray:
     """An immutable array compared by content: the payload of a `Constant`.
+
+    Attributes:
+        dtype, shape: of the array.
+        elements: where it is.
 
     Args:
         array: copied.
@@ -35,50 +38,63 @@ class DenseArray:
         value = np.asarray(array)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
-        value = value if is_fixed and _is_in_place(value) else _copied(value)
+        value = value if is_fixed and value.flags.c_contiguous else copied(value)
         value.flags.writeable = False
-        self.array: np.ndarray = value
+        self.dtype: np.dtype[Any] = value.dtype
+        self.shape: tuple[int, ...] = value.shape
+        self.elements = Elements(value)
         if digest is not None:
             self.__dict__["digest"] = digest
 
+    @property
+    def array(self) -> np.ndarray:
+        """The content, to be read only; made anew by each look where the elements have moved."""
+        found = self.elements.array
+        return found if found.shape == self.shape else found.reshape(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def reshaped(self, shape: Sequence[int]) -> DenseArray:
+        """The same elements, in memory once, under another shape."""
+        assert math.prod(shape) == self.size, (shape, self.shape)
+        result = DenseArray.__new__(DenseArray)
+        result.dtype, result.shape, result.elements = self.dtype, tuple(shape), self.elements
+        return result
+
     @cached_property
     def digest(self) -> str:
-        """sha256 of dtype, shape and bytes."""
-        dtype = self.array.dtype
-        hasher = hashlib.sha256(f"{dtype.str}{dtype.name}{self.array.shape}".encode())
-        hasher.update(self.array.reshape(-1).view(np.uint8).data)
-        return hasher.hexdigest()
+        """sha256 of dtype, shape and elements."""
+        head = f"{self.dtype.str}{self.dtype.name}{self.shape}".encode()
+        return hashlib.sha256(head + self.elements.digest.encode()).hexdigest()
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether all elements are the same to the last bit, and there are any."""
+        if not self.size:
+            return False
+        data = self.array.reshape(-1, 1).view(np.uint8)
+        return bool((data[:: self.size - 1 or 1] == data[0]).all() and (data == data[0]).all())
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if not isinstance(other, DenseArray) or self.array.shape != other.array.shape:
+        if not isinstance(other, DenseArray) or self.shape != other.shape:
             return False
-        return self.array.dtype == other.array.dtype and self.digest == other.digest
+        return self.dtype == other.dtype and self.digest == other.digest
 
     def __hash__(self) -> int:
         return hash(self.digest)
 
     def __repr__(self) -> str:
-        return f"DenseArray({self.array.dtype}{list(self.array.shape)})"
-
-
-def _is_in_place(array: np.ndarray) -> bool:
-    return array.flags.c_contiguous and array.ctypes.data % LINE_BYTES == 0
-
-
-def _copied(array: np.ndarray) -> np.ndarray:
-    """A copy in row-major order that starts where a line of the caches starts.
-
-    Products read constants in vectors, and half as fast where each of them crosses two lines.
-    """
-    if array.nbytes < LINE_BYTES:
-        return np.array(array, order="C", copy=True)
-    room = np.empty(array.nbytes + LINE_BYTES, np.uint8)
-    first = -room.ctypes.data % LINE_BYTES
-    result = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-    result[...] = array
-    return result
+        return f"DenseArray({self.dtype}{list(self.shape)})"
 
 
 def has_symbols(value: Attribute) -> bool:

@@ -44,7 +44,7 @@ def format_array(array: DenseArray) -> str:
 
 def format_array_type(array: DenseArray) -> str:
     """`f32[2, 3]`."""
-    return f"{dtypes.from_numpy(array.array.dtype)}[{', '.join(map(str, array.array.shape))}]"
+    return f"{dtypes.from_numpy(array.dtype)}[{', '.join(map(str, array.shape))}]"
 
 
 def format_float(value: np.generic, dtype: DType) -> str:

@@ -191,7 +191,7 @@ def _resource_formatter(resources: dict[str, DenseArray]) -> ArrayFormatter:
     names = {array.digest: name for name, array in resources.items()}
 
     def place(array: DenseArray) -> str:
-        if array.array.size <= literal.INLINE_LIMIT:
+        if array.size <= literal.INLINE_LIMIT:
             return literal.format_array(array)
         name = names.get(array.digest)
         if name is None:

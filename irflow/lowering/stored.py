@@ -14,19 +14,23 @@ it is about inputs and outputs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from irflow import dims, dtypes
+from irflow.analysis import every_graph
 from irflow.dims import Dim, Size
 from irflow.errors import IrflowError
-from irflow.ir.attributes import LINE_BYTES, DenseArray
+from irflow.ir.attributes import DenseArray
+from irflow.ir.elements import LINE_BYTES, Elements, Moved, Moves
 from irflow.ir.graph import Graph, Value
 from irflow.ir.types import TensorType
-from irflow.lowering.program import Program, Step, Storage
+from irflow.lowering.program import Program, Storage
+from irflow.lowering.steps import Step
+from irflow.ops import Constant
 
 LARGEST = 128 * 2**20
 """Programs with more bytes of constants are not kept."""
@@ -36,7 +40,7 @@ LENGTH = 8
 
 _MOST_BYTES = 2**62
 _KINDS = ("input", "output", "constant", "temporary", "view")
-_FORMAT = 2
+_FORMAT = 3
 
 
 class StoredProgram(Program):
@@ -77,15 +81,17 @@ class StoredProgram(Program):
         return dict(self.__dict__["times"])
 
 
-def write_program(program: Program, facts: Mapping[str, str | bool]) -> bytes | None:
-    """A program for `read_program`; None for one that cannot be kept.
+def write_program(
+    program: Program, facts: Mapping[str, str | bool]
+) -> list[bytes | memoryview] | None:
+    """A program for `read_program`, in pieces; None for one that cannot be kept.
 
     Args:
         program: any.
         facts: more to keep with it.
     """
-    contents = [buffer.content.array for buffer in program.buffers if buffer.content is not None]
-    if sum(array.nbytes for array in contents) > LARGEST:
+    contents = [buffer.content for buffer in program.buffers if buffer.content is not None]
+    if sum(content.nbytes for content in contents) > LARGEST:
         return None
     head = {
         "format": _FORMAT,
@@ -93,13 +99,38 @@ def write_program(program: Program, facts: Mapping[str, str | bool]) -> bytes | 
         "symbols": program.symbols,
         "buffers": [_row(buffer) for buffer in program.buffers],
         "times": [[number, *times] for number, times in program.lifetimes().items()],
+        "moved": _moved(program),
         "facts": dict(facts),
     }
     line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
-    parts: list[Any] = [len(line).to_bytes(LENGTH, "little") + line]
-    # Joining takes what arrays hold without another copy of it.
-    parts += [array.reshape(-1).view(np.uint8).data for array in contents]
-    return b"".join(piece for part in parts for piece in (part, bytes(-len(part) % LINE_BYTES)))
+    parts: list[bytes | memoryview] = [len(line).to_bytes(LENGTH, "little") + line]
+    parts += [content.array.reshape(-1).view(np.uint8).data for content in contents]
+    return [piece for part in parts for piece in (part, bytes(-len(part) % LINE_BYTES)) if piece]
+
+
+def _moved(program: Program) -> dict[str, object]:
+    """For each constant of the graph that is elsewhere: in which buffer, and how to get it back."""
+    places = {
+        buffer.content.elements: number
+        for number, buffer in enumerate(program.buffers)
+        if buffer.content is not None
+    }
+    found: dict[str, object] = {}
+    for dense in _constants(program.graph):
+        moved = dense.elements.moved
+        if moved is not None and moved.place in places:
+            found[_key(dense)] = places[moved.place], moved.moves
+    return found
+
+
+def _constants(graph: Graph) -> Iterator[DenseArray]:
+    """The constants of a graph, and of the regions in it."""
+    for part in every_graph(graph):
+        yield from (node.op.value for node in part if isinstance(node.op, Constant))
+
+
+def _key(dense: DenseArray) -> str:
+    return f"{dense.dtype} {dense.elements.digest}"
 
 
 def _row(storage: Storage) -> list[object]:
@@ -161,7 +192,15 @@ class _Reader:
             _require(_is_index(number, len(buffers)), "a number of a buffer")
             _require(buffers[number].kind == "temporary", "the kind of a buffer")
             _require(_is_index(last, 2**31) and _is_index(first, last + 1), "a lifetime")
+        self.move(buffers)
         return StoredProgram(self.graph, head["name"], buffers, head["symbols"], times, again)
+
+    def move(self, buffers: Sequence[Storage]) -> None:
+        """Let constants of the graph be where the program has them, in another order."""
+        rows = self.head["moved"]
+        for dense in _constants(self.graph) if rows else ():
+            if (row := rows.get(_key(dense))) is not None:
+                dense.elements.move(_checked(buffers[row[0]].content, row[1], dense))
 
     def storage(self, kind: str, dtype: str, sizes: list[int | str], position: int) -> Storage:
         _require(kind in _KINDS, "the kind of a buffer")
@@ -185,7 +224,9 @@ class _Reader:
         _require(_rounded(count) <= len(self.rest), "fewer bytes than constants have")
         part, self.rest = self.rest[:count], self.rest[_rounded(count) :]
         array = np.frombuffer(part, np.uint8).view(type.dtype.numpy)
-        return DenseArray(array.reshape(type.static_shape), is_fixed=True)
+        dense = DenseArray(array.reshape(type.static_shape), is_fixed=True)
+        dense.elements.settle()
+        return dense
 
     def ends(self, buffers: Sequence[Storage], kind: str, values: Sequence[Value]) -> None:
         """Check that each input or output has one buffer of its type."""
@@ -194,6 +235,16 @@ class _Reader:
         _require(count == len(values) == len(found), f"the number of {kind}s")
         for position, value in enumerate(values):
             _require(found.get(position) == value.type, f"the type of {kind} {position}")
+
+
+def _checked(content: DenseArray | None, moves: Moves, wanted: DenseArray) -> Moved:
+    """The place of a constant, for which only shapes are looked at."""
+    _require(content is not None and content.dtype == wanted.dtype, "the place of a constant")
+    assert content is not None
+    outline = np.broadcast_to(np.zeros((), content.dtype), content.shape)
+    found = Moved(Elements(outline), moves).array
+    _require(found.size == wanted.size, "the size of a constant")
+    return Moved(content.elements, moves)
 
 
 def _rounded(count: int) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from irflow import dims
 from irflow.analysis import every_graph
 from irflow.dims import Dim
-from irflow.ir.attributes import has_symbols
+from irflow.ir.attributes import DenseArray, has_symbols
+from irflow.ir.elements import Moved
 from irflow.ir.evaluate import run_node
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import fields_of
@@ -52,43 +53,49 @@ class Fold(Pass):
         return changed
 
     def _fold(self, graph: Graph, node: Node, context: PassContext) -> bool:
-        inputs = self._known_inputs(node)
-        if inputs is None or not self._is_small(node, context):
+        if not self._is_known(node) or not self._is_small(node, context):
             return False
-        results = run_node(node, inputs, {})
         context.count("evaluate", node)
         build = RuleBuilder(graph, node)
-        graph.replace(node, [build.constant(array) for array in results])
+        graph.replace(node, self._results(node, build))
         return True
 
-    def _known_inputs(self, node: Node) -> list[np.ndarray] | None:
-        """The operands as arrays if the node can and should be evaluated."""
-        if isinstance(node.op, Constant | Iota | Broadcast) or node.regions:
-            return None
-        if isinstance(node.op, SizeOf):
-            return None if isinstance(node.op.size, Dim) else []
-        if not any(_constant(value) is not None for value in node.inputs):
-            return None
-        arrays = []
-        for value in node.inputs:
-            array = self._array(value)
-            if array is None:
-                return None
-            arrays.append(array)
-        return arrays
+    def _results(self, node: Node, build: RuleBuilder) -> list[Value]:
+        content = _constant(node.inputs[0]) if isinstance(node.op, Reshape) else None
+        if content is not None:
+            return [build(Constant(content.reshaped(node.output.type.static_shape)))]
+        results = [DenseArray(array) for array in self._arrays(node)]
+        if isinstance(node.op, Transpose):
+            _let_go(node.op, _constant(node.inputs[0]), results[0])
+        return [build(Constant(result)) for result in results]
 
-    def _array(self, value: Value) -> np.ndarray | None:
-        known = _constant(value)
+    def _is_known(self, node: Node) -> bool:
+        """Whether the node can and should be evaluated, as all of its operands are known."""
+        if isinstance(node.op, Constant | Iota | Broadcast) or node.regions:
+            return False
+        if isinstance(node.op, SizeOf):
+            return not isinstance(node.op.size, Dim)
+        has_constants = any(_constant(value) is not None for value in node.inputs)
+        return has_constants and all(map(self._has_array, node.inputs))
+
+    def _has_array(self, value: Value) -> bool:
         node = value.node
-        if known is not None or node is None or not value.type.is_static:
-            return known
+        if _constant(value) is not None:
+            return True
+        if node is None or not value.type.is_static:
+            return False
         size = dims.evaluate(value.type.size, {})
-        if isinstance(node.op, Iota) and size <= _SHORT:
-            return run_node(node, [], {})[0]
-        operand = _constant(node.inputs[0]) if isinstance(node.op, Broadcast) else None
-        if operand is None or size > self.limit:
-            return None
-        return run_node(node, [operand], {})[0]
+        if isinstance(node.op, Iota):
+            return size <= _SHORT
+        is_repeated = isinstance(node.op, Broadcast) and _constant(node.inputs[0]) is not None
+        return is_repeated and size <= self.limit
+
+    def _arrays(self, node: Node) -> tuple[np.ndarray, ...]:
+        operands = []
+        for value in node.inputs:
+            assert value.node is not None
+            operands.append(self._arrays(value.node)[value.index])
+        return run_node(node, operands, {})
 
     def _is_small(self, node: Node, context: PassContext) -> bool:
         if any(not output.type.is_static for output in node.outputs):
@@ -104,13 +111,19 @@ class Fold(Pass):
         return dims.evaluate(node.op.cost(*types).flops, {}) <= _MOST_FLOPS
 
 
+def _let_go(op: Transpose, before: DenseArray | None, after: DenseArray) -> None:
+    """Let a constant be in memory as its transpose only."""
+    if before is not None:
+        axes = [op.perm.index(axis) for axis in range(len(op.perm))]
+        elements = Moved(after.elements, [("transpose", axes)])
+        before.elements.move(elements)
+
+
 def _only_moves(node: Node) -> bool:
     """Whether a constant that nobody else reads is reshaped or transposed, and so replaced."""
     return type(node.op) in (Reshape, Transpose) and len(node.inputs[0].uses) == 1
 
 
-def _constant(value: Value) -> np.ndarray | None:
+def _constant(value: Value) -> DenseArray | None:
     node = value.node
-    if node is None or not isinstance(node.op, Constant):
-        return None
-    return node.op.value.array
+    return node.op.value if node is not None and isinstance(node.op, Constant) else None

@@ -259,7 +259,7 @@ def test_code_that_is_gone_is_made_anew(place: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"[]\n", b"null", b"\xff\n", b'{"format": 1}\n'])
 def test_an_entry_with_something_else(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(LlvmBackend, "save", lambda *_: content)
+        patch.setattr(LlvmBackend, "save", lambda *_: [content])
         compiled(dense, X)
     assert not is_restored(compiled(dense, X))
     assert is_restored(compiled(dense, X)), "it was replaced"

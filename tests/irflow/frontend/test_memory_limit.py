@@ -44,7 +44,8 @@ def test_values_are_computed_again_as_far_as_the_limit_asks() -> None:
         found.append(arena(compiled))
         results.append(compiled(X, WEIGHTS)[1])
         assert limit is None or found[-1] <= limit
-    assert found[0] == found[1] > found[2] > found[3]
+    # Without a limit, steps that run at the same time may need more.
+    assert found[0] >= found[1] > found[2] > found[3]
     for other in results[1:]:
         for one, another in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one.numpy(), another.numpy())

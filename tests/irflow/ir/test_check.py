@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from irflow import dims, dtypes
-from irflow.errors import CheckError
+from irflow.errors import CheckError, PluginError
 from irflow.ir import Builder, DenseArray, Graph, InputRole, Node, Op, OutputRole, TensorType, Value
 from irflow.ir.check import check_graph
+from irflow.ir.op import OPS, register
 from irflow.ir.parse import parse_graph
 from irflow.ops import Constant
 from tests.irflow.ir.small_ops import Attributes, Call, Pair
@@ -225,3 +226,18 @@ def test_deep_regions_are_refused() -> None:
         graph = outer
     with pytest.raises(CheckError, match="regions nest more than 64 deep"):
         check_graph(graph)
+
+
+def test_an_op_has_a_type_rule_and_a_meaning() -> None:
+    class Typeless(Op):
+        def numpy(self, *inputs: np.ndarray) -> np.ndarray:
+            return inputs[0]
+
+    class Meaningless(Op):
+        def infer(self, *types: TensorType) -> TensorType:
+            return types[0]
+
+    for cls, missing in ((Typeless, "infer"), (Meaningless, "numpy")):
+        with pytest.raises(PluginError, match=f"'test_missing' has no {missing}"):
+            register("test_missing")(cls)
+    assert "test_missing" not in OPS

@@ -1,7 +1,7 @@
 """Programs as bytes: what was written is read, anything else is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,8 @@ import pytest
 
 from irflow import dims, dtypes
 from irflow.ir import TensorType
-from irflow.ir.attributes import LINE_BYTES
 from irflow.ir.builder import Builder
+from irflow.ir.elements import LINE_BYTES
 from irflow.ir.graph import Graph
 from irflow.lowering import stored
 from irflow.lowering.lower import lower_graph
@@ -32,6 +32,13 @@ def graph_of(rows: dims.Size) -> Graph:
     return graph
 
 
+def written(program: Program, facts: Mapping[str, str | bool] | None = None) -> bytes:
+    """What the file holds."""
+    pieces = stored.write_program(program, facts or {})
+    assert pieces is not None
+    return b"".join(pieces)
+
+
 def unused() -> Program:
     raise AssertionError("nothing is lowered to read a program")
 
@@ -42,8 +49,7 @@ GRAPHS = {"static": graph_of(3), "symbolic": graph_of(dims.symbol("n", 1, 64))}
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 def test_round_trip(graph: Graph) -> None:
     program = lower_graph(graph)
-    content = stored.write_program(program, {"a": "b", "c": True})
-    assert content is not None
+    content = written(program, {"a": "b", "c": True})
     read, facts = stored.read_program(content, graph, lambda: program)
     assert facts == {"a": "b", "c": True}
     assert {b.kind for b in read.buffers} == {"input", "output", "constant", "temporary"}
@@ -131,8 +137,7 @@ CHANGES = {
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_head_is_refused(graph: Graph, change: Callable[[dict[str, Any]], None]) -> None:
-    content = stored.write_program(lower_graph(graph), {})
-    assert content is not None
+    content = written(lower_graph(graph))
     stored.read_program(with_head(content, lambda head: None), graph, unused)
     with pytest.raises(ValueError, match=r"."):
         stored.read_program(with_head(content, change), graph, unused)
@@ -150,8 +155,7 @@ def with_head(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes
 
 def test_every_shorter_or_longer_content_is_refused() -> None:
     graph = GRAPHS["static"]
-    content = stored.write_program(lower_graph(graph), {})
-    assert content is not None
+    content = written(lower_graph(graph))
     for end in range(len(content)):
         with pytest.raises(ValueError, match=r"."):
             stored.read_program(content[:end], graph, unused)
@@ -162,7 +166,6 @@ def test_every_shorter_or_longer_content_is_refused() -> None:
 
 
 def test_a_program_of_another_graph_is_refused() -> None:
-    content = stored.write_program(lower_graph(graph_of(4)), {})
-    assert content is not None
+    content = written(lower_graph(graph_of(4)))
     with pytest.raises(ValueError, match="the type of"):
         stored.read_program(content, GRAPHS["static"], unused)
