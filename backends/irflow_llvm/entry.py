@@ -17,20 +17,22 @@ from itertools import groupby
 from irflow import dtypes
 from irflow.dims import Size
 from irflow.ir.types import TensorType
-from irflow.lowering.program import (
+from irflow.lowering.program import Program
+from irflow.lowering.row_blocks import SYMBOL
+from irflow.lowering.steps import (
     CopyStep,
+    ForkStep,
     HostStep,
     KernelStep,
     LoopStep,
-    Program,
     RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
     every_step,
     own_buffers,
+    without_forks,
 )
-from irflow.lowering.row_blocks import SYMBOL
 from irflow_llvm.code import Value
 from irflow_llvm.expressions import ExpressionWriter
 from irflow_llvm.module import Module
@@ -103,7 +105,7 @@ class _EntryWriter(ExpressionWriter):
     def load_all(self) -> None:
         """Pointers and sizes, at the start: what is loaded in a branch is not known after it."""
         steps = list(every_step(self.segment.steps))
-        for number in _outside(steps):
+        for number in outside(self.segment.steps):
             self.element(f"b{number}", "ptr", "%buffers", number)
         self.load_sizes(steps)
 
@@ -166,6 +168,8 @@ class _EntryWriter(ExpressionWriter):
                     self.loop(step)
                 case RowsStep():
                     self.rows(step)
+                case ForkStep():
+                    self.fork(step)
 
     def copy(self, source: int, target: int) -> None:
         self.move(f"ptr %b{target}, ptr %b{source}", self.size(self.bytes_of(target)))
@@ -189,12 +193,15 @@ class _EntryWriter(ExpressionWriter):
         """Indices outside go to the first or the last branch."""
         code = self.code
         number = code.put(f"load i64, ptr %b{index}, align 8", dtypes.i64)
-        labels = [code.fresh("branch") for _ in branches]
-        done = code.fresh("done")
         is_low = code.put(f"icmp slt i64 {number.text}, 0", dtypes.bool_)
-        inside = code.select(is_low, code.literal(0, dtypes.i64), number)
+        self.cases(code.select(is_low, code.literal(0, dtypes.i64), number), branches)
+
+    def cases(self, number: Value, branches: Sequence[Sequence[Step]]) -> None:
+        """Run the branch of a number, which is not negative; the last one for large numbers."""
+        code = self.code
+        labels, done = [code.fresh("branch") for _ in branches], code.fresh("done")
         cases = " ".join(f"i64 {i}, label %{label}" for i, label in enumerate(labels[:-1]))
-        code.line(f"switch i64 {inside.text}, label %{labels[-1]} [ {cases} ]")
+        code.line(f"switch i64 {number.text}, label %{labels[-1]} [ {cases} ]")
         for label, steps in zip(labels, branches, strict=True):
             code.begin(label)
             self.steps(steps)
@@ -240,21 +247,37 @@ class _EntryWriter(ExpressionWriter):
             offset = self.code.binary("mul", place, self.size(self.stride(view, base)))
             self.code.line(f"%b{view} = getelementptr i8, ptr %b{base}, {offset.typed}")
 
-    # ---------------------------------------------------------------------------- blocks of rows
+    # ------------------------------------------------------------------- what runs at the same time
 
     def rows(self, step: RowsStep) -> None:
         """Have a function run for each block, by the worker pool or one after the other."""
-        code, numbers = self.code, _outside(list(every_step([step])))
-        name = f"{self.segment.name}.rows{self.parts}"
-        part = _BlockWriter(self.module, Segment(name, step.body), self.program)
+        part = _BlockWriter(self.module, self.inner("rows"), self.program)
+        self.call_each(part.segment.name, part.text(step), outside([step]), self.size(step.count))
+
+    def fork(self, step: ForkStep) -> None:
+        """Have the worker pool run the branches, if there is one."""
+        if not self.cuts:
+            self.steps(without_forks([step]))
+            return
+        part = _BranchWriter(self.module, self.inner("fork"), self.program)
+        count = self.code.literal(len(step.branches), dtypes.i64)
+        self.call_each(part.segment.name, part.text(step), outside([step]), count)
+
+    def inner(self, label: str) -> Segment:
+        """A function for what runs inside of a step."""
         self.parts += 1
-        self.module.functions.append(part.text(step, numbers))
+        return Segment(f"{self.segment.name}.{label}{self.parts}", ())
+
+    def call_each(self, name: str, text: str, numbers: Sequence[int], count: Value) -> None:
+        """Call a function of a frame, with the sizes and buffers, for each number below a count."""
+        code = self.code
+        self.module.functions.append(text)
+        found = ["%sizes", *(f"%b{number}" for number in numbers)]
         frame = f"%{code.fresh('frame')}"
-        code.entry.append(f"  {frame} = alloca [{len(numbers) + 1} x ptr], align 64")
-        for position, text in enumerate(["%sizes", *(f"%b{number}" for number in numbers)]):
+        code.entry.append(f"  {frame} = alloca [{len(found)} x ptr], align 64")
+        for position, pointer in enumerate(found):
             place = code.raw(f"getelementptr ptr, ptr {frame}, i64 {position}")
-            code.line(f"store ptr {text}, ptr {place}, align 8")
-        count = self.size(step.count)
+            code.line(f"store ptr {pointer}, ptr {place}, align 8")
         if self.cuts:
             self.module.symbols[PARALLEL] = f"declare void @{PARALLEL}(ptr, ptr, i64)"
             code.line(f"call void @{PARALLEL}(ptr @{name}, ptr {frame}, {count.typed})")
@@ -280,19 +303,42 @@ class _EntryWriter(ExpressionWriter):
         code.begin(done)
 
 
-class _BlockWriter(_EntryWriter):
-    """Prints the function that runs steps for one block of rows."""
+class _PartWriter(_EntryWriter):
+    """Prints a function of a frame, which holds the sizes and buffers, and of a number."""
 
-    def text(self, step: RowsStep, numbers: Sequence[int]) -> str:
-        """The function of a frame, which holds the sizes and buffers, and the number of a block."""
-        code = self.code
+    def load_frame(self, numbers: Sequence[int]) -> None:
         self.element("sizes", "ptr", "%frame", 0)
         for position, number in enumerate(numbers):
             self.element(f"b{number}", "ptr", "%frame", position + 1)
+
+    def function(self) -> str:
+        """The text of the function with the instructions so far."""
+        code = self.code
+        code.line("ret void")
+        head = f"define internal void @{self.segment.name}(ptr %frame, i64 %number) nounwind {{"
+        return "\n".join([head, "entry:", *code.entry, *code.lines, "}"])
+
+
+class _BranchWriter(_PartWriter):
+    """Prints the function that runs one branch of a fork."""
+
+    def text(self, step: ForkStep) -> str:
+        self.load_frame(outside([step]))
+        self.load_sizes(list(every_step([step])))
+        self.cases(self.code.value("%number", dtypes.i64), step.branches)
+        return self.function()
+
+
+class _BlockWriter(_PartWriter):
+    """Prints the function that runs steps for one block of rows."""
+
+    def text(self, step: RowsStep) -> str:
+        code = self.code
+        self.load_frame(outside([step]))
         self.whole = {v.view: v.type for v in step.views}
         self.load_sizes([replace(step, body=())])
         height = code.literal(step.height, dtypes.i64)
-        start = code.binary("mul", code.value("%block", dtypes.i64), height)
+        start = code.binary("mul", code.value("%number", dtypes.i64), height)
         left = code.binary("sub", self.size(step.rows), start)
         size = code.intrinsic("smin", [height, left])
         code.line(f"%size.{SYMBOL} = add i64 {size.text}, 0")
@@ -303,13 +349,12 @@ class _BlockWriter(_EntryWriter):
             offset = code.binary("mul", start, self.size(v.row_bytes))
             code.line(f"%b{v.view} = getelementptr i8, ptr %b{v.base}, {offset.typed}")
         self.steps(step.body)
-        code.line("ret void")
-        head = f"define internal void @{self.segment.name}(ptr %frame, i64 %block) nounwind {{"
-        return "\n".join([head, "entry:", *code.entry, *code.lines, "}"])
+        return self.function()
 
 
-def _outside(steps: Sequence[Step]) -> list[int]:
+def outside(given: Sequence[Step]) -> list[int]:
     """The buffers that steps find, but for those that lie in others."""
+    steps = list(every_step(given))
     views = {view for s in steps if isinstance(s, LoopStep) for view, _ in s.views}
     views |= {v.view for s in steps if isinstance(s, RowsStep) for v in s.views}
     return sorted({n for step in steps for n in own_buffers(step)} - views)

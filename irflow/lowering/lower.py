@@ -12,25 +12,22 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import TensorType
 from irflow.loops import Block, For, Kernel, LoopKind
-from irflow.loops.print import print_kernel
 from irflow.loops.walk import map_statement
-from irflow.lowering.attention import attention_nest
 from irflow.lowering.contraction import contraction_nest
 from irflow.lowering.control import ALIASES as ALIASES
 from irflow.lowering.control import is_native, lower_control
-from irflow.lowering.convolution import convolution_nest
-from irflow.lowering.depthwise import grouped_nest
-from irflow.lowering.depthwise_weights import grouped_weights_nest
+from irflow.lowering.forks import forked
 from irflow.lowering.group import HEAVY, Group
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.partial import partial_nest
-from irflow.lowering.pooling import pool_nest
-from irflow.lowering.program import CopyStep, HostStep, KernelStep, Program, Step, Storage
+from irflow.lowering.program import Program, Storage
 from irflow.lowering.quarters import is_by_quarters, quarter_nest
 from irflow.lowering.rows import is_by_rows, row_nest
+from irflow.lowering.steps import CopyStep, HostStep, KernelStep, Step
 from irflow.lowering.target import GENERIC, Target
-from irflow.lowering.weight_gradient import weight_gradient_nest
-from irflow.ops import Constant
+from irflow.ops import Attention, AttentionGradient, Constant
+from irflow.ops.convolution_form import ConvolutionOp
+from irflow.ops.pool_op import PoolOp
 
 INLINED = ("call", "checkpoint", "custom_jvp", "custom_vjp")
 FUSED = "fusion"
@@ -41,6 +38,7 @@ def lower_graph(
     name: str = "main",
     target: Target = GENERIC,
     watch: Callable[[Kernel], None] | None = None,
+    has_forks: bool = True,
 ) -> Program:
     """The program of a checked graph.
 
@@ -53,13 +51,14 @@ def lower_graph(
         name: of the program.
         target: the machine for which loops are cut.
         watch: is given each kernel as soon as it is written.
+        has_forks: whether small steps may run at the same time, which takes more memory.
 
     Raises:
         LoweringError: a fused region contains an op that has no element function.
     """
     if any(node.op.name in INLINED for node in graph):
         graph = inline_calls(graph)
-    return ProgramBuilder(graph, target, name, watch).run()
+    return ProgramBuilder(graph, target, name, watch).run(has_forks)
 
 
 def inline_calls(graph: Graph) -> Graph:
@@ -99,11 +98,11 @@ class ProgramBuilder:
         self.numbers: dict[Value, int] = {}
         self.carried: set[Value] = set()
         self.constants: dict[DenseArray, int] = {}
-        self.kernels: dict[str, Kernel] = {}
+        self.kernels: dict[Kernel, Kernel] = {}
         self.built: dict[Hashable, Built] = {}
         self.is_inside_blocks = False
 
-    def run(self) -> Program:
+    def run(self, has_forks: bool) -> Program:
         for position, value in enumerate(self.graph.inputs):
             self.numbers[value] = self.add(Storage("input", value.type, position))
         for node in self.graph:
@@ -112,6 +111,8 @@ class ProgramBuilder:
             self.output(position, value)
         symbols = tuple(sorted(symbol.name for symbol in self.graph.symbols))
         buffers, steps = tuple(self.buffers), tuple(self.steps)
+        if has_forks:
+            steps = forked(steps, buffers, self.target)
         return Program(self.name, self.graph, buffers, steps, symbols)
 
     # ------------------------------------------------------------------------------------- buffers
@@ -130,6 +131,7 @@ class ProgramBuilder:
 
     def constant(self, content: DenseArray, type: TensorType) -> int:
         if content not in self.constants:
+            content.elements.settle()
             self.constants[content] = self.add(Storage("constant", type, content=content))
         return self.constants[content]
 
@@ -235,35 +237,52 @@ class ProgramBuilder:
         """An equal kernel that is there already, or this one under a name of its own."""
         if self.is_inside_blocks:
             kernel = replace(kernel, body=_serial(kernel.body))
-        text = print_kernel(replace(kernel, name=""))
-        if text not in self.kernels:
-            number = len(self.kernels)
-            self.kernels[text] = replace(kernel, name=f"{kernel.name}_{number}")
+        nameless = replace(kernel, name="")
+        found = self.kernels.get(nameless)
+        if found is None:
+            found = replace(kernel, name=f"{kernel.name}_{len(self.kernels)}")
+            self.kernels[nameless] = found
             if self.watch is not None:
-                self.watch(self.kernels[text])
-        return self.kernels[text]
+                self.watch(found)
+        return found
 
 
 def build(group: Group, target: Target) -> Built:
     """The kernel of a group by the schedule that fits it."""
     if any(node.op.lowering is Lowering.NEST for node in group.nodes):
-        return attention_nest(group, target) or own_nest(group, target)
+        return _attention_nest(group, target) or own_nest(group, target)
     if is_by_rows(group):
         return row_nest(group, target)
     if any(node.op.lowering in HEAVY for node in group.nodes):
         return (
             partial_nest(group, target)
-            or pool_nest(group, target)
-            or grouped_nest(group, target)
-            or grouped_weights_nest(group, target)
-            or weight_gradient_nest(group, target)
-            or convolution_nest(group, target)
+            or _window_nest(group, target)
             or contraction_nest(group, target)
             or element_nest(group, target)
         )
     if is_by_quarters(group):
         return quarter_nest(group, target)
     return element_nest(group, target)
+
+
+# The templates of attention and of windows are a third of this package; they are imported for
+# programs that have such ops.
+
+
+def _attention_nest(group: Group, target: Target) -> Built | None:
+    if not any(isinstance(node.op, Attention | AttentionGradient) for node in group.nodes):
+        return None
+    from irflow.lowering.attention import attention_nest
+
+    return attention_nest(group, target)
+
+
+def _window_nest(group: Group, target: Target) -> Built | None:
+    if not any(isinstance(node.op, ConvolutionOp | PoolOp) for node in group.nodes):
+        return None
+    from irflow.lowering.windows import window_nest
+
+    return window_nest(group, target)
 
 
 def _serial(block: Block) -> Block:

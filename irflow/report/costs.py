@@ -11,16 +11,18 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Cost
 from irflow.location import Location
 from irflow.lowering.lower import ALIASES, FUSED, content_of
-from irflow.lowering.program import (
+from irflow.lowering.program import Program
+from irflow.lowering.steps import (
     CopyStep,
+    ForkStep,
     HostStep,
     KernelStep,
     LoopStep,
-    Program,
     RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
+    without_forks,
 )
 from irflow.ops import DynamicUpdateSlice
 from irflow.ops.scan import Scan
@@ -174,7 +176,7 @@ def _node(node: Node) -> KernelCost:
 def _costs(
     program: Program, nodes: Iterable[Node], steps: Sequence[Step], depth: int, times: Size | None
 ) -> Iterator[KernelCost]:
-    for node, step, positions in _matched(program, nodes, steps):
+    for node, step, positions in _matched(program, nodes, without_forks(steps)):
         yield replace(_step(program, step, node, positions), depth=depth, times=times)
         regions = node.regions if node is not None else ()
         if isinstance(step, SwitchStep):
@@ -275,7 +277,7 @@ def _matched(
 def _place(numbered: tuple[int, Step]) -> int:
     """Where a step stood as it was made; a copy or an update stands anywhere."""
     _, step = numbered
-    return 0 if isinstance(step, CopyStep | UpdateStep) else step.place
+    return 0 if isinstance(step, CopyStep | UpdateStep | ForkStep) else step.place
 
 
 def _needs_no_step(node: Node) -> bool:

@@ -9,7 +9,14 @@ import irflow.numpy as inp
 from irflow import dims, ops
 from irflow.ir.parse import parse_graph
 from irflow.lowering.lower import lower_graph
-from irflow.lowering.program import CopyStep, HostStep, Step, UpdateStep, every_step
+from irflow.lowering.steps import (
+    CopyStep,
+    ForkStep,
+    HostStep,
+    Step,
+    UpdateStep,
+    every_step,
+)
 from irflow.report.costs import (
     KINDS,
     graph_costs,
@@ -192,7 +199,7 @@ def test_branches_and_loops_of_unknown_length() -> None:
 
 
 def test_every_kind_of_step_has_a_name() -> None:
-    assert set(KINDS) == set(get_args(Step))
+    assert {*KINDS, ForkStep} == set(get_args(Step)), "steps of a fork stand in its place"
 
 
 def test_rows_that_replace_others_cost_two_of_them() -> None:
