@@ -7,12 +7,13 @@ the `Target`. Sums are in the order of the reduced axis whatever is chosen.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.lowering.schedule import CACHE_BYTES, LINE_BYTES, Tile, register_tile
+from irflow.lowering.row_blocks import usual_rows
+from irflow.lowering.schedule import CACHE_BYTES, LINE_BYTES, MOST_ROWS, Tile, register_tile
 from irflow.lowering.target import Target
 
 
@@ -70,6 +71,8 @@ CHUNK_CYCLES = 2000
 """The least of a chunk: handing it to a thread costs a tenth of it."""
 NARROW_BYTES = 128
 """Less of a row of the right operand at a time is not fetched ahead."""
+FETCHING_ROWS = 24
+"""Fewer rows take less time than a panel takes to come."""
 FETCHING_TILES = 16
 """So many tiles one below the other fetch the panel that comes next while they are computed."""
 WAYS = 8
@@ -201,10 +204,7 @@ class Product:
         return Blocks(tile, chunk, None, length, False, False, STREAMED_STEPS, False)
 
     def _tiled(self) -> Blocks:
-        depth = min(self._depth, self._longest)
-        is_low = isinstance(self.rows, int) and self.rows <= STREAMED_ROWS
-        vectors = min(self._vectors, NEAR_VECTORS) if is_low else self._vectors
-        tile = register_tile(self.target, self.dtype, self.rows, vectors, depth)
+        tile = self._tile()
         panels = -(-self.columns // tile.width)
         packs_left, packs_right = panels > 1 and self._packs_left(tile), self._packs_right(tile)
         beside = self._panels_per_pass(panels) if packs_right and not packs_left else 1
@@ -223,6 +223,22 @@ class Product:
             not packs_left and self._spreads_rows(tile),
             self._fetched(tile) if stack is None else 0,
         )
+
+    def _tile(self) -> Tile:
+        """The register tile; with all rows, if these are few and the right operand is not near."""
+        depth = min(self._depth, self._longest)
+        is_low = isinstance(self.rows, int) and self.rows <= STREAMED_ROWS
+        vectors = min(self._vectors, NEAR_VECTORS) if is_low else self._vectors
+        tile = register_tile(self.target, self.dtype, self.rows, vectors, depth)
+        most = usual_rows(self.rows)
+        right_bytes = self._depth * self.columns * self.dtype.itemsize
+        is_in_second = self.target.l1_bytes < right_bytes <= self.target.l2_bytes
+        if most is None or not (is_in_second and self.right.runs_outer):
+            return tile
+        # Other kernels have the first-level cache in between, as in the loop of a recurrence.
+        fitting = (self.target.vector_registers - 2) // (most + 1)
+        are_few = tile.rows < most <= MOST_ROWS and fitting
+        return replace(tile, rows=most, columns=fitting) if are_few else tile
 
     def _is_tall(self) -> bool:
         """Whether the right operand stays in a cache while the left one comes by."""
@@ -258,10 +274,10 @@ class Product:
 
     def _fetched(self, tile: Tile) -> int:
         """Lines of the next panel for a round of a tile, where panels come from a farther cache."""
-        if not isinstance(self.rows, int) or not self._is_ready(tile):
+        if not isinstance(self.rows, int) or self.rows < FETCHING_ROWS:
             return 0
-        tiles = -(-self.rows // tile.rows)
-        if tiles > FETCHING_TILES or not self._exceeds(self._depth, self.columns, 1):
+        tiles, is_far = -(-self.rows // tile.rows), self._exceeds(self._depth, self.columns, 1)
+        if tiles > FETCHING_TILES or not (is_far and self._is_ready(tile)):
             return 0
         return -(-self._unrolled * tile.width * self.dtype.itemsize // (LINE_BYTES * tiles))
 
@@ -295,12 +311,17 @@ class Product:
         return max(min(PANELS_PER_PASS, panels // FEW_CHUNKS), 1)
 
     def _pass_length(self, tile: Tile, beside: int = 1) -> Size:
-        """Passes of equal length, so that columns of tiles `beside` fill a quarter of a cache."""
+        """Passes of equal length, so that the columns of a tile fill a quarter of a cache.
+
+        Those of several tiles, which stand side by side in a copy, fill an eighth: that is taken
+        from the stack, and not from the system again and again.
+        """
         # Sums that wait for another pass take the place of the result, which then cannot be that of
         # an operand of the epilogue. Few symbolic sums are so long that passes make up for it.
         if not isinstance(self.inner, int) or self.inner <= self._longest:
             return self.inner
-        fitting = self.target.l2_bytes // 4 // (beside * tile.width * self.dtype.itemsize)
+        share = self.target.l2_bytes // (4 if beside == 1 else 8)
+        fitting = share // (beside * tile.width * self.dtype.itemsize)
         fitting = min(fitting, self._longest // 2)
         passes = -(-self.inner // max(fitting, UNROLLED))
         return _rounded_up(-(-self.inner // passes), UNROLLED)

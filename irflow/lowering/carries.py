@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from irflow.loops import Kernel
 from irflow.lowering.inplace import overwriting
-from irflow.lowering.program import (
+from irflow.lowering.program import Storage
+from irflow.lowering.steps import (
     CopyStep,
+    ForkStep,
     HostStep,
     KernelStep,
     LoopStep,
     RowsStep,
     Step,
-    Storage,
     SwitchStep,
     UpdateStep,
 )
@@ -131,6 +132,8 @@ def renumbered(step: Step, old: int, new: int) -> Step:
             views = tuple(replace(v, view=one(v.view), base=one(v.base)) for v in step.views)
             outputs = _replaced(step.outputs, old, new)
             return replace(step, body=all_of(step.body), outputs=outputs, views=views)
+        case ForkStep(branches):
+            return ForkStep(tuple(all_of(branch) for branch in branches))
 
 
 def _replaced(numbers: Collection[int], old: int, new: int) -> tuple[int, ...]:

@@ -17,17 +17,17 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import TensorType
 from irflow.lowering.carries import carry_on
-from irflow.lowering.program import (
+from irflow.lowering.program import Storage
+from irflow.lowering.row_blocks import Blocks, row_blocks
+from irflow.lowering.steps import (
     CopyStep,
     LoopStep,
     RowsStep,
     RowView,
     Step,
-    Storage,
     SwitchStep,
     UpdateStep,
 )
-from irflow.lowering.row_blocks import Blocks, row_blocks
 from irflow.ops import DynamicUpdateSlice, Scan, Switch, While
 from irflow.ops.region_parts import fitted
 

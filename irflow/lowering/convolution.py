@@ -39,6 +39,9 @@ from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled
 from irflow.lowering.values import ZERO, Extent, equal, index_of
 from irflow.lowering.winograd import winograd_nest
 
+CHANNELS_AHEAD = 24
+"""So many steps before they are needed, weights are fetched from a farther cache."""
+
 
 def convolution_nest(group: Group, target: Target) -> Built | None:
     """The nest of a group with a dense convolution at its end; None for others."""
@@ -309,6 +312,9 @@ class Phase:
     def _step(
         self, spot: ConvolutionSpot, weight: tuple[Sequence[Expr], Expr, Expr], seen: Expr, add: Add
     ) -> None:
+        if self.cuts.fetches_weights:
+            place, _, channel = weight
+            self.weights.fetch(spot, place, channel + CHANNELS_AHEAD)
         add_outer_product(
             self.context,
             spot,

@@ -54,6 +54,7 @@ class Cuts:
         is_short: whether all summands, `unrolls_line` whether those of a line of taps, are written
             out.
         prefetches: whether a tile of the result is fetched before it is needed.
+        fetches_weights: whether weights, where they are, are fetched before they are needed.
     """
 
     tile: Tile
@@ -68,6 +69,7 @@ class Cuts:
     is_short: bool
     unrolls_line: bool
     prefetches: bool
+    fetches_weights: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Shape:
             is_fixed and self._taps * self.depth <= UNROLLED_TAPS,
             is_fixed and line_taps * self.depth <= UNROLLED_TAPS,
             self._fetches(),
+            self._is_large and not (is_packed or is_ready or tile.is_inner),
         )
 
     # ------------------------------------------------------------------------------------- sizes

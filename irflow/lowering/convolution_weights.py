@@ -20,8 +20,10 @@ from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
 from irflow.lowering.packing import transposed
 from irflow.lowering.ready import Known, ReadyPack, known
+from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.tile import Pass, Spot
 from irflow.lowering.values import ZERO, minimum
+from irflow.ops import Reshape, Transpose
 
 At = Callable[[Sequence[Expr], Expr, Expr], Expr]
 """The weight at some place of the kernel of a channel summed over, for a column of the result."""
@@ -211,6 +213,33 @@ class WeightColumns:
         return Load(self.buffer, (self.context.index(place),))
 
 
+@dataclass(frozen=True, slots=True)
+class WeightSource:
+    """The weights where they are.
+
+    Attributes:
+        context: where code goes.
+        form: of the convolution.
+    """
+
+    context: NestContext
+    form: Form
+
+    def at(self, place: Sequence[Expr], channel: Expr, column: Expr) -> Expr:
+        """The weight of a channel at a place in the kernel, for a column of the result."""
+        pair = (column, channel) if self.form.is_turned else (channel, column)
+        return self.context.at(self.form.weights, (*place, *pair))
+
+    def factor(self, is_known: bool) -> Factor:
+        """How loads of the weights move with the columns, and with the channels summed over."""
+        place = (ZERO,) * len(self.form.kernel)
+        found = self.context.probe_body(2, lambda index: self.at(place, *index))
+        inner = tuple(access.strides[0] for access in found)
+        columns = tuple(access.strides[1] for access in found)
+        is_computed = len(found) != 1 or not self.context.is_moved(self.form.weights)
+        return Factor(columns, inner, is_computed, is_known)
+
+
 class Weights:
     """The weights as tiles read them: where they are, copied, or packed when code was made.
 
@@ -223,7 +252,8 @@ class Weights:
         self.form = form
         self.dtype = dtype
         content = known(context, form.weights)
-        factor = self._factor(content)
+        source = WeightSource(context, form)
+        self.at, factor = source.at, source.factor(content is not None)
         self.cuts = self._choose(factor, batch)
         self.packed: PackedWeights | None = None
         self.ready: ReadyPack | None = None
@@ -245,20 +275,6 @@ class Weights:
         # Loads of several values under one mask would each be masked, needed or not.
         self.is_masked = content is not None or self.cuts.is_packed or not factor.is_computed
 
-    def at(self, place: Sequence[Expr], channel: Expr, column: Expr) -> Expr:
-        """The weight of a channel at a place in the kernel, for a column of the result."""
-        pair = (column, channel) if self.form.is_turned else (channel, column)
-        return self.context.at(self.form.weights, (*place, *pair))
-
-    def _factor(self, content: Known | None) -> Factor:
-        """How loads of the weights move with the columns, and with the channels summed over."""
-        place = (ZERO,) * len(self.form.kernel)
-        found = self.context.probe_body(2, lambda index: self.at(place, *index))
-        inner = tuple(access.strides[0] for access in found)
-        columns = tuple(access.strides[1] for access in found)
-        is_computed = len(found) != 1 or not self.context.is_moved(self.form.weights)
-        return Factor(columns, inner, is_computed, content is not None)
-
     def _choose(self, factor: Factor, batch: Size) -> Cuts:
         form, dtype = self.form, self.form.weights.type.dtype
         is_packed = not factor.runs_outer or factor.is_computed or compute_dtype(dtype) != dtype
@@ -275,9 +291,10 @@ class Weights:
 
     def _rows(self, content: Known) -> Known:
         """Constant weights as a matrix whose rows are taps and channels."""
-        array = content.array.swapaxes(-1, -2) if self.form.is_turned else content.array
-        name = f"{content.name} rows {self.form.is_turned}"
-        return Known(array.reshape(-1, self.form.columns), name)
+        rank, columns = len(content.shape), self.form.columns
+        if self.form.is_turned:
+            content = content.after(Transpose((*range(rank - 2), rank - 1, rank - 2)))
+        return content.after(Reshape((product(content.shape) // columns, columns)))
 
     def start(self, place: Sequence[Expr]) -> Expr:
         """The number of the first channel at a place in the kernel."""
@@ -296,6 +313,15 @@ class Weights:
         if self.ready is not None:
             return builder.let(self.ready.read(spot, Pass(start, 1), channel, offset), "b")
         return self.at(place, channel, spot.column + offset)
+
+    def fetch(self, spot: Spot, place: Sequence[Expr], channel: Expr) -> None:
+        """Bring the weights of a tile nearer, where they are; behind the last channel, the next."""
+        buffer, builder = self.context.buffers.get(self.form.weights), self.context.builder
+        if buffer is None or self.form.is_turned:
+            return
+        for offset in range(0, sum(spot.widths), max(LINE_BYTES // buffer.dtype.itemsize, 1)):
+            index = (*place, self.context.index(channel), self.context.index(spot.column + offset))
+            builder.let(Load(buffer, index, hint="prefetch"), "fetched")
 
     def read_column(self, place: Sequence[Expr], start: Expr, channel: Expr, column: int) -> Expr:
         """The same where the channels of a column run along vectors."""

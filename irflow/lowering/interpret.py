@@ -10,18 +10,19 @@ import numpy as np
 from irflow import dims
 from irflow.ir.evaluate import bind_sizes, run_node
 from irflow.loops.interpret import interpret_into
-from irflow.lowering.program import (
+from irflow.lowering.program import Program
+from irflow.lowering.row_blocks import SYMBOL
+from irflow.lowering.steps import (
     CopyStep,
+    ForkStep,
     HostStep,
     KernelStep,
     LoopStep,
-    Program,
     RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
 )
-from irflow.lowering.row_blocks import SYMBOL
 
 
 def run_program(
@@ -88,6 +89,9 @@ class _Run:
                 self.loop(step)
             case RowsStep():
                 self.rows(step)
+            case ForkStep(branches):
+                for branch in reversed(branches) if self.backwards else branches:
+                    self.steps(branch)
 
     def update(self, step: UpdateStep) -> None:
         shape, rows = (_shape(t.shape, self.sizes) for t in (step.type, step.window))

@@ -25,7 +25,7 @@ from functools import partial
 from irflow.dims import Size
 from irflow.dtypes import DType, compute_dtype, i64, u32
 from irflow.ir.graph import Node, Value
-from irflow.loops import Buffer, Expr, Load, LoopKind
+from irflow.loops import Buffer, Expr, Load, LoopKind, Select, integer
 from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.long_sums import LongSum
@@ -34,7 +34,7 @@ from irflow.lowering.packing import Along, LeftPack, RightPack, SpreadRows
 from irflow.lowering.ready import Known, ReadyPack, known
 from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
-from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
+from irflow.lowering.values import ZERO, Extent, equal, greater, index_of, minimum
 from irflow.lowering.words import NarrowPack, Words, dot_of, word_count
 
 
@@ -194,7 +194,9 @@ class _Product:
     def _both_chunks(self) -> Iterator[tuple[Expr, Expr]]:
         """One loop over the chunks of columns and, for each of them, those of rows.
 
-        The other way round if rows are symbolic: then, too, the division is by a constant.
+        So a thread keeps to columns of its own, and fewer of them come from where another thread
+        has written them. Symbolic rows that turn out to be too many for a cache are gone through
+        once, as `Blocks` has it for known ones: the other way round.
         """
         context, columns, rows = self.context, self.columns.chunks, self.rows.chunks
         with context.one_loop(columns * rows, LoopKind.PARALLEL, "n") as chunk:
@@ -203,10 +205,13 @@ class _Product:
             elif isinstance(rows, int):
                 yield context.index(chunk // rows), context.index(chunk % rows)
             else:
-                yield (
-                    context.index(chunk % index_of(columns)),
-                    context.index(chunk // index_of(columns)),
-                )
+                across, down = index_of(columns), index_of(rows)
+                near = context.target.l2_bytes // self.dtype.itemsize
+                is_far = greater(index_of(self.rows.size * self.inner), integer(near))
+                column = Select(is_far, chunk % across, chunk // down)
+                row = Select(is_far, chunk // across, chunk % down)
+                # Named, as a division by an unknown size is not moved out of the loops inside.
+                yield self.builder.let(column, "column"), self.builder.let(row, "row")
 
     def _pass(self, number: Expr, passes: Size) -> Pass:
         inner, length = self.inner, self.blocks.inner

@@ -83,6 +83,14 @@ def block_size(rows: Size, height: int) -> Size:
     return height if is_even else dims.symbol(SYMBOL, 1, height)
 
 
+def usual_rows(rows: Size) -> int | None:
+    """How many rows there are, in a block those of all but the last one; None if not known."""
+    if isinstance(rows, int):
+        return rows
+    is_block = [symbol.name for symbol in dims.shape_symbols([rows])] == [SYMBOL]
+    return dims.bounds(rows)[1] if is_block else None
+
+
 def row_blocks(body: Graph, op: Scan, target: Target) -> Blocks | None:
     """How the rows of a loop are cut; None where they depend on each other, or are too few.
 

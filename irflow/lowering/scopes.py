@@ -24,7 +24,8 @@ class ScopedBuilder(NestBuilder):
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
         super().__init__(reserved)
-        self._memos: list[dict[Hashable, Expr]] = [{}]
+        self._numbers: dict[Hashable, int] = {}
+        self._memos: list[dict[int, Expr]] = [{}]
         self._floor = 0
 
     @contextmanager
@@ -68,13 +69,15 @@ class ScopedBuilder(NestBuilder):
 
     def remember(self, key: Hashable, value: Expr) -> None:
         """Let `recall(key)` give `value` as long as the innermost open scope is open."""
-        self._memos[-1][key] = value
+        self._memos[-1][self._numbers.setdefault(key, len(self._numbers))] = value
 
     def recall(self, key: Hashable) -> Expr | None:
         """What an open scope remembers under `key`."""
-        for memo in self._memos:
-            if key in memo:
-                return memo[key]
+        number = self._numbers.get(key)
+        if number is not None:
+            for memo in self._memos:
+                if number in memo:
+                    return memo[number]
         return None
 
     def home(self, *expressions: Expr) -> int:

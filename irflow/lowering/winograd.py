@@ -1,5 +1,6 @@
 """Convolutions of 3 by 3 taps by Winograd's products: fewer multiplications for a few more sums.
 
+transform the weights                                 parallel, unless they are constants
 for chunk of columns, image, slab of lines of tiles   parallel
   copy what the slab sees, between zeros              `convolution_image`
   for tile: transform what it sees, of all channels
@@ -7,9 +8,9 @@ for chunk of columns, image, slab of lines of tiles   parallel
     for point: multiply what tiles see with weights, both at this point
     for tile: transform the products; what follows the convolution
 
-A tile is a square of results, which sees a square with two more lines and positions. The weights
-are constants, transformed and packed when code is made. An element that is NaN or infinite spreads
-to all results of the tiles that see it.
+A tile is a square of results, which sees a square with two more lines and positions. Constant
+weights are transformed and packed when code is made. An element that is NaN or infinite spreads to
+all results of the tiles that see it.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ from irflow.lowering.convolution_image import Slab, flat_image
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
 from irflow.lowering.outer import add_outer_product
-from irflow.lowering.ready import Known, ReadyPack, known
+from irflow.lowering.ready import Known, known
 from irflow.lowering.schedule import epilogue_size, unrolls_epilogue
 from irflow.lowering.tile import Pass, Spot, accumulated, unrolled, vectors
 from irflow.lowering.values import ZERO, Reduction
 from irflow.lowering.winograd_plan import UNROLLED, Plan, plan_of
+from irflow.lowering.winograd_weights import weights_at_points
 
 
 def winograd_nest(context: NestContext, anchor: Node, form: Form) -> bool:
     """Write the nest of a group with a convolution at its end; False where another is better."""
     content = known(context, form.weights)
-    plan = None if content is None else plan_of(context.target, anchor.output.type.dtype, form)
-    if content is None or plan is None:
+    plan = plan_of(context.target, anchor.output.type.dtype, form, content is not None)
+    if plan is None:
         return False
     _Winograd(context, anchor, form, content, plan).write()
     return True
@@ -71,12 +73,12 @@ class _Winograd:
         context: where to.
         anchor: the convolution.
         form: of it.
-        content: its weights.
+        content: its weights, where they are constants.
         plan: how it is cut.
     """
 
     def __init__(
-        self, context: NestContext, anchor: Node, form: Form, content: Known, plan: Plan
+        self, context: NestContext, anchor: Node, form: Form, content: Known | None, plan: Plan
     ) -> None:
         self.context = context
         self.builder = context.builder
@@ -87,19 +89,10 @@ class _Winograd:
         self.dtype = anchor.output.type.dtype
         self.flat = flat_image(context, form)
         self.reduction = self._captured((ZERO,) * 4)
-        points = self._at_points(content)
-        self.weights = ReadyPack.make(context, points, self.dtype, plan.tile.width)
+        self.weights = weights_at_points(context, form, content, plan, self.dtype)
         self.columns = Cut(form.columns, plan.tile.width, plan.panels)
         count = plan.transform.results**2
         self.is_short = unrolls_epilogue(epilogue_size(context.group, [anchor]), count)
-
-    def _at_points(self, content: Known) -> Known:
-        """The weights, `[point, depth, columns]`."""
-        turned = content.array.swapaxes(-1, -2) if self.form.is_turned else content.array
-        (axes,) = self.form.phases
-        steps = tuple(slice(None, None, axis.kernel_step) for axis in axes)
-        name = f"{content.name} {self.transform} {self.form.is_turned} {steps}"
-        return Known(self.transform.weights(turned[steps]), name)
 
     # --------------------------------------------------------------------------------------- loops
 

@@ -14,14 +14,22 @@ from irflow.lowering.schedule import Tile, register_tile
 from irflow.lowering.target import Target
 from irflow.lowering.winograd_transform import LARGE, SMALL, TAPS, Transform
 
+TRANSFORMS = (SMALL, LARGE)
+"""What is chosen from where weights are constants."""
+EXACT_TRANSFORMS = (SMALL,)
+"""Where they are not: gradients and what is trained keep the error of the direct form."""
 MEMORY_BYTES = 4
 """Weights that come from memory in a cycle: those of a network are too many for the caches."""
 TRANSFORM_CYCLES = 6
 """What a vector at a point costs in the transforms of image and result."""
 GAIN = 0.8
 """Of the cycles of the direct form must be left at most."""
+WEIGHT_CYCLES = 5
+"""What a vector of weights at a point costs where the kernel transforms them."""
 LEAST_CYCLES = 100_000
-"""Shorter convolutions are not worth the code."""
+"""Shorter convolutions of an image are not worth the code."""
+LEAST_TRAINED_CYCLES = 1_000_000
+"""The same where weights are transformed in each call, which is more code."""
 CHUNK_ROWS = 14
 """Tiles of a chunk at least: each weight is loaded once for so many."""
 ENOUGH_CHUNKS = 8
@@ -68,8 +76,8 @@ class Plan:
         return self.stack * self.counts[1]
 
 
-def plan_of(target: Target, dtype: DType, form: Form) -> Plan | None:
-    """The plan of a convolution with constant weights.
+def plan_of(target: Target, dtype: DType, form: Form, is_known: bool) -> Plan | None:
+    """The plan of a convolution, whose weights are constants if they are known.
 
     None where the direct form is as good, for element types but f32, and where channels do not
     fill whole vectors.
@@ -82,9 +90,11 @@ def plan_of(target: Target, dtype: DType, form: Form) -> Plan | None:
     if form.depth % lanes or form.columns % lanes:
         return None
     shape = _Shape(target, dtype, (axes[0].count, axes[1].count), form.depth, form.columns)
-    transform = min((SMALL, LARGE), key=shape.cycles)
-    direct = shape.direct()
-    if direct < LEAST_CYCLES or shape.cycles(transform) > GAIN * direct:
+    transforms = TRANSFORMS if is_known else EXACT_TRANSFORMS
+    costs = {transform: shape.cycles(transform, is_known) for transform in transforms}
+    transform = min(transforms, key=costs.__getitem__)
+    direct, least = shape.direct(), LEAST_CYCLES if is_known else LEAST_TRAINED_CYCLES
+    if direct < least or costs[transform] > GAIN * direct:
         return None
     return shape.plan(transform)
 
@@ -116,11 +126,13 @@ class _Shape:
         """Cycles of the direct form."""
         return self._products(product(self.results), TAPS**2)
 
-    def cycles(self, transform: Transform) -> float:
+    def cycles(self, transform: Transform, is_known: bool) -> float:
         """Cycles by way of a transform."""
         tiles, points = product(self._counts(transform)), transform.size**2
-        vectors = tiles * points * (self.depth + self.columns) / self._lanes
-        return self._products(tiles, points) + vectors * TRANSFORM_CYCLES
+        around = tiles * (self.depth + self.columns) * TRANSFORM_CYCLES
+        if not is_known:
+            around += self.depth * self.columns * WEIGHT_CYCLES
+        return self._products(tiles, points) + around * points / self._lanes
 
     def _products(self, rows: int, points: int) -> float:
         """Cycles of matrix products whose right operands come from memory."""

@@ -71,6 +71,15 @@ class Transform:
 
     # ---------------------------------------------------------------------------------------- code
 
+    def taps(self, builder: NestBuilder, taps: Sequence[Expr]) -> list[Expr]:
+        """Three weights times G."""
+        first, *rows, last = self.of_weights
+        found = [_sum(builder, first, taps)]
+        for row in rows[::2]:
+            even, odd = (_sum(builder, row * part, taps) for part in ((1, 0, 1), (0, 1, 0)))
+            found += [_sum(builder, (1.0, sign), (even, odd)) for sign in (1.0, -1.0)]
+        return [*found, _sum(builder, last, taps)]
+
     def image(self, builder: NestBuilder, seen: Sequence[Expr]) -> list[Expr]:
         """`size` elements times Bᵀ."""
         rows = self.of_image
@@ -119,7 +128,15 @@ def _added(terms: Sequence[tuple[float, Expr]]) -> Expr:
 
 
 SMALL = Transform(2, (1.0,))
-"""F(2, 3): 16 products for 4 results in place of 36, no less exact than the direct form."""
+"""F(2, 3): 16 products for 4 results in place of 36.
+
+On random data its rounding errors are 0.6 to 0.8 of those of the direct form.
+"""
 LARGE = Transform(4, (0.75, 1.5))
-"""F(4, 3): 36 products for 16 results in place of 144. Its rounding errors are about twice those
-of the direct form, a fourth of what the customary points 1 and 2 give."""
+"""F(4, 3): 36 products for 16 results in place of 144.
+
+On random data its rounding errors are 1.8 to 2.4 times those of the direct form, half of what the
+customary points 1 and 2 give; the largest is 8 units of 2^-23 of the sum of the magnitudes of what
+a result adds up (2.5 in the direct form). They are those of the largest results of a tile: what is
+small next to large results is less exact than in the direct form.
+"""

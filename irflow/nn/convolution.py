@@ -30,6 +30,10 @@ def conv(
 ) -> Tensor:
     """Convolution (without flipping the kernel) over 1 to 3 spatial axes.
 
+    The LLVM backend computes large ones of 3 by 3 windows with stride 1 in squares of 2 by 2 or 4
+    by 4 results, with fewer products (Winograd's). There, what is not finite reaches all results of
+    a square, and rounding errors are those of its largest result.
+
     Args:
         x: `[n, *spatial, channels]`.
         kernel: `[*window, channels / groups, filters]`.

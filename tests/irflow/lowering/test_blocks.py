@@ -10,6 +10,7 @@ from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.lowering import Target
 from irflow.lowering.blocks import Blocks, Factor, Product
+from irflow.lowering.row_blocks import block_size
 
 AVX512 = Target("avx512", vector_bytes=64, vector_registers=32)
 AVX2 = Target("avx2", vector_bytes=32, vector_registers=16)
@@ -30,6 +31,7 @@ TILES = [
     (AVX512, 1024, 1024, 1024, (8, 2)),
     (AVX512, 32, 10, 128, (16, 1)),
     (AVX512, 4, 768, 768, (4, 6)),
+    (AVX512, 16, 512, 128, (16, 1)),
     (AVX2, 128, 128, 784, (6, 2)),
     (SIMD128, 128, 128, 784, (6, 2)),
     (NEON, 128, 128, 784, (4, 4)),
@@ -69,7 +71,8 @@ def test_one_thread_reads_rows_whole() -> None:
 
 
 def test_symbolic_rows_and_sums() -> None:
-    n = dims.symbol("n")
+    n, block = dims.symbol("n"), block_size(dims.symbol("n"), 16)
+    assert blocks(AVX512, block, 512, 128).tile.rows == 16, "but for the last one, blocks are whole"
     chosen = blocks(AVX512, n, 128, 784)
     assert chosen.tile.rows <= 8
     assert not chosen.packs_left
@@ -85,5 +88,5 @@ def test_long_sums_read_the_left_operand_once_for_several_tiles() -> None:
     assert wide is not None
     assert narrow is not None
     assert (wide.packs_left, wide.packs_right) == (False, True)
-    assert (wide.panels, wide.inner) == (4, 256), "a quarter of the cache in each pass"
+    assert (wide.panels, wide.inner) == (4, 128), "an eighth of the cache in each pass"
     assert narrow.panels == 1, "four chunks for threads"

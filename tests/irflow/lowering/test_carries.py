@@ -14,7 +14,8 @@ from irflow.ir.graph import Graph
 from irflow.loops import Buffer, Kernel, Load, LoopKind
 from irflow.loops.build import NestBuilder
 from irflow.lowering.inplace import overwriting
-from irflow.lowering.program import CopyStep, LoopStep, Program
+from irflow.lowering.program import Program
+from irflow.lowering.steps import CopyStep, LoopStep
 from irflow.ops import Handle, Switch, While
 from irflow.ops.region_parts import new_region, returning
 from tests.irflow.lowering.build import build, f32, fused, normal

@@ -217,8 +217,8 @@ CROWDED = Target("crowded", vector_bytes=16, vector_registers=32, l1_bytes=256, 
 
 def test_rows_that_share_cache_lines_are_spread_once() -> None:
     """And each tile fetches a part of the next panel of constants; the bits stay the same."""
-    x, w = normal(9, 16), normal(16, 130, seed=1)
-    graph = with_constant(plain, f32(9, 16), w)
+    x, w = normal(24, 8), normal(8, 130, seed=1)
+    graph = with_constant(plain, f32(24, 8), w)
     kernel = the_kernel(graph, CROWDED)
     assert "left" in allocated(kernel)
     assert print_kernel(kernel).count("prefetch") > 1

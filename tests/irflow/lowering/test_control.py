@@ -16,7 +16,8 @@ from irflow.ir.graph import Graph
 from irflow.ir.op import OPS, Lowering, Op
 from irflow.ir.types import TensorType
 from irflow.lowering.interpret import run_program
-from irflow.lowering.program import HostStep, LoopStep, Program, SwitchStep, every_step
+from irflow.lowering.program import Program
+from irflow.lowering.steps import HostStep, LoopStep, SwitchStep, every_step
 from irflow.ops import (
     Handle,
     Scan,

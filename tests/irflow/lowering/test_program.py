@@ -14,7 +14,7 @@ from irflow.ir.op import Lowering, Op
 from irflow.ir.types import TensorType
 from irflow.lowering.interpret import run_program
 from irflow.lowering.lower import lower_graph
-from irflow.lowering.program import CopyStep, HostStep, KernelStep
+from irflow.lowering.steps import CopyStep, HostStep, KernelStep
 from irflow.ops import Handle
 from irflow.ops.regions import Call
 from tests.irflow.lowering.build import build, f32, lowered, normal

@@ -16,7 +16,8 @@ from irflow.ir.graph import Graph
 from irflow.ir.types import TensorType
 from irflow.lowering import row_blocks
 from irflow.lowering.interpret import run_program
-from irflow.lowering.program import LoopStep, Program, RowsStep, every_step
+from irflow.lowering.program import Program
+from irflow.lowering.steps import LoopStep, RowsStep, every_step
 from irflow.ops import Handle, Scan, broadcast, concatenate, matmul, reduce_sum, reshape, slice_
 from irflow.ops.region_parts import new_region, returning
 from irflow.scalars import find
