@@ -25,10 +25,11 @@ from irflow.ops import Handle
 from irflow.plugins import find_pass
 from irflow.scalars import find
 from irflow.transform.manager import PassManager
-from irflow_llvm import LlvmBackend, host_target
+from irflow_llvm import LlvmBackend, frames, host_target
 from irflow_llvm.address import address, fast_address, slow_address
 from irflow_llvm.entry import Segment, segments
-from irflow_llvm.runtime import ALIGNMENT, KEPT_SIZES, LlvmExecutable, aligned_bytes
+from irflow_llvm.frames import ALIGNMENT, aligned_bytes
+from irflow_llvm.runtime import KEPT_SIZES, LlvmExecutable
 from irflow_llvm.workers import thread_count
 from tests.irflow.lowering.build import build, dense, f32, normal
 from tests.irflow.lowering.test_program import SortRows
@@ -99,6 +100,15 @@ def test_one_compilation_serves_all_sizes() -> None:
         inputs = training_inputs(batch)
         for result, expected in zip(executable(inputs), evaluate(graph, inputs), strict=True):
             np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_symbolic_rows_come_in_the_order_that_caches_like() -> None:
+    """Few of them for each chunk of columns, many once for all; the sums are the same."""
+    symbolic = compiled(build(dense, f32(dims.symbol("n"), 784), f32(784, 96), f32(96)))
+    for rows in (5, 33, 512):
+        inputs = [normal(rows, 784), normal(784, 96, seed=1), normal(96, seed=2)]
+        static = compiled(build(dense, f32(rows, 784), f32(784, 96), f32(96)))
+        np.testing.assert_array_equal(symbolic(inputs)[0], static(inputs)[0])
 
 
 def layer_norm(x: Handle) -> Handle:
@@ -239,6 +249,20 @@ def test_memory_is_kept_for_some_sizes_only() -> None:
     for size in range(1, 2 * KEPT_SIZES):
         np.testing.assert_array_equal(executable([normal(size)])[0], 2 * normal(size))
     assert len(executable._bindings) == KEPT_SIZES
+
+
+@pytest.mark.parametrize(("sizes", "arenas"), [((90, 100, 80, 90, 100), 2), ((5, 6, 7, 5), 3)])
+def test_large_memory_is_passed_on_to_other_sizes(
+    sizes: tuple[int, ...], arenas: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(frames, "aligned_bytes", lambda n: made.append(n) or aligned_bytes(n))
+    n = dims.symbol("n")
+    executable = compiled(build(lambda x: x.emit(SortRows(), [x * 2.0])[0] + 0.0, f32(n, 16_384)))
+    for size in sizes:
+        x = normal(size, 16_384)
+        np.testing.assert_array_equal(executable([x])[0], np.sort(2 * x, -1))
+    assert len(made) == arenas
 
 
 def test_host_steps_cut_the_native_code() -> None:

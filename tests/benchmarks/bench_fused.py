@@ -154,7 +154,7 @@ def copies(elements: int) -> dict[str, Call]:
     from irflow_llvm import workers
     from irflow_llvm.emit import emit_kernel
     from irflow_llvm.engine import Engine
-    from irflow_llvm.runtime import aligned_bytes
+    from irflow_llvm.frames import aligned_bytes
 
     workers.pool()
     source, target = (aligned_bytes(4 * elements).view(np.float32) for _ in range(2))

@@ -6,6 +6,10 @@ does so for one size of the batch. Every figure is measured in a process of its 
 number of threads, one after the other and several times over; the best counts.
 
 "scan" is a whole epoch in one call: the batches are gathered inside of it.
+
+The share of `fit` in the step with accuracy is measured in a process of its own where epochs of the
+two take turns, so that what else runs on the machine slows both.
+`python tests/benchmarks/bench_training.py share 32` prints it, by the medians and by the best.
 """
 
 import contextlib
@@ -15,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -23,6 +28,7 @@ IMAGES, PIXELS, HIDDEN, CLASSES = 60_000, 784, 128, 10
 BATCHES = (32, 128, 1024)
 ROUNDS = 2
 EPOCHS = 3
+TURNS = 15
 THREADS = "2"
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 COUNTS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "IRFLOW_NUM_THREADS")
@@ -319,12 +325,27 @@ def rate(name: str, batch: int) -> float:
     return IMAGES // batch * batch / best
 
 
-def measured(name: str, batch: int) -> float:
-    """`rate` in a process of its own."""
+def shares(batch: int) -> tuple[float, float]:
+    """The rate of `fit` over that of the step with accuracy, by the medians and by the best."""
+    epochs = irflow_scan_accuracy(batch), irflow_keras(batch)
+    seconds: tuple[list[float], list[float]] = [], []
+    for turn in range(TURNS + 2):
+        for epoch, found in zip(epochs, seconds, strict=True):
+            start = time.perf_counter()
+            epoch()
+            if turn >= 2:  # The first ones compile, and find how many steps to take at a time.
+                found.append(time.perf_counter() - start)
+    step, fit = seconds
+    return median(step) / median(fit), min(step) / min(fit)
+
+
+def measured(name: str, batch: int) -> list[float]:
+    """What is printed for these arguments by a process of its own."""
     environment = {k: v for k, v in os.environ.items() if k not in (*SLOWING, "IRFLOW_CHECK")}
     environment |= dict.fromkeys(COUNTS, THREADS)
     command = [sys.executable, __file__, name, str(batch)]
-    return float(subprocess.check_output(command, env=environment, text=True))
+    printed = subprocess.check_output(command, env=environment, text=True)
+    return [float(number) for number in printed.split()]
 
 
 def table(batches: tuple[int, ...] = BATCHES) -> None:
@@ -334,7 +355,7 @@ def table(batches: tuple[int, ...] = BATCHES) -> None:
     best = {(name, batch): 0.0 for name in names for batch in batches}
     for _ in range(ROUNDS):
         for key in best:
-            best[key] = max(best[key], measured(*key))
+            best[key] = max(best[key], *measured(*key))
     for name in names:
         print(f"{name:24}" + "".join(f"{best[name, b]:12,.0f}" for b in batches))
     for kind in ("irflow, scan", "irflow, Python loop", "irflow.keras, fit"):
@@ -345,8 +366,9 @@ def table(batches: tuple[int, ...] = BATCHES) -> None:
             )
             cells.append(f"{best[kind, batch] / peer:12.2f}")
         print(f"{f'{kind} / peers':24}" + "".join(cells))
-    shares = [best["irflow.keras, fit", b] / best["irflow, scan, accuracy", b] for b in batches]
-    print(f"{'fit / scan, accuracy':24}" + "".join(f"{share:12.2f}" for share in shares))
+    rows = zip(*(measured("share", batch) for batch in batches), strict=True)
+    for kind, row in zip(("medians", "best"), rows, strict=True):
+        print(f"{f'fit / step, {kind}':24}" + "".join(f"{share:12.2f}" for share in row))
 
 
 def bench_training() -> None:
@@ -355,7 +377,9 @@ def bench_training() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 3 and sys.argv[1] == "share":
+        print(*shares(int(sys.argv[2])))
+    elif len(sys.argv) == 3 and sys.argv[1] in CASES:
         print(rate(sys.argv[1], int(sys.argv[2])))
     else:
         table(tuple(map(int, sys.argv[1:])) or BATCHES)

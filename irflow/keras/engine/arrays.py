@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from irflow.keras.engine.arguments import is_numbers
 from irflow.keras.engine.checks import check_no_text
 
 Batch = tuple[Any, Any, Any]
+
+_SHARED_BYTES = 1 << 22
+"""Arrays from this size on are looked at by several threads: starting them takes 0.1 ms."""
 
 
 def unpack_x_y_sample_weight(data: Any) -> Batch:
@@ -170,20 +174,42 @@ class Arrays:
     def __getitem__(self, rows: slice | np.ndarray) -> Arrays:
         return Arrays(*(tree.map_leaves(lambda a: a[rows], part) for part in self.parts))
 
-    def check_finite(self) -> None:
+    def check_finite(self, threads: int = 1) -> None:
         """Whether there is no NaN and no infinity.
+
+        Args:
+            threads: so many look at large arrays.
 
         Raises:
             DataError: there is; with its first place.
         """
         for name, array in self.named():
-            if array.dtype.kind != "f" and str(array.dtype) != "bfloat16":
-                continue
-            # A sum is finite unless there is such a number, or it is too large itself.
-            with np.errstate(all="ignore"):
-                total = array.sum(dtype=np.float64 if array.dtype.itemsize == 8 else None)
-            if not np.isfinite(total):
+            is_float = array.dtype.kind == "f" or str(array.dtype) == "bfloat16"
+            if is_float and not _has_finite_sums(array, threads):
                 _check_each(name, array)
+
+
+def _has_finite_sums(array: np.ndarray, threads: int) -> bool:
+    """Whether sums over parts of an array are finite: if so, all its numbers are."""
+    if threads == 1 or array.nbytes < _SHARED_BYTES:
+        return _has_finite_sum(array)
+    parts, found = np.array_split(array, threads), list[bool]()
+
+    def look(part: np.ndarray) -> None:
+        found.append(_has_finite_sum(part))
+
+    others = [threading.Thread(target=look, args=(part,)) for part in parts[1:]]
+    for other in others:
+        other.start()
+    look(parts[0])
+    for other in others:
+        other.join()
+    return found.count(True) == threads
+
+
+def _has_finite_sum(array: np.ndarray) -> bool:
+    with np.errstate(all="ignore"):  # It may also be too large itself.
+        return bool(np.isfinite(array.sum(dtype=np.float64 if array.itemsize == 8 else None)))
 
 
 def _check_each(name: str, array: np.ndarray) -> None:

@@ -97,7 +97,7 @@ def _checked_source(model: Any, source: Source, batch_size: int) -> None:
     if isinstance(source, Stream):
         prepare(model, source.first())
         return
-    source.check_finite()
+    source.check_finite(model._programs_now().threads)
     prepare(model, source[slice(0, batch_size)].parts)
     check_rows(model, source.x)
     check_labels(model, source)

@@ -19,7 +19,7 @@ def lazy(
     Args:
         package: its `__name__`.
         homes: from a module to the names that it has; no names for a module that is itself a name.
-            Modules are inside of the package, unless they begin with `irflow.`.
+            Modules are inside of the package, unless they begin with `irflow`.
     """
     places = {name: home for home, names in homes.items() for name in names}
     modules = [home for home, names in homes.items() if not names]
@@ -34,7 +34,7 @@ def lazy(
                 raise unknown(package, name)
             raise AttributeError(f"module {package!r} has no attribute {name!r}: {hint}")
         home = places[name]
-        module = home if home.startswith("irflow.") else f"{package}.{home}"
+        module = home if home.split(".")[0] == "irflow" else f"{package}.{home}"
         found = getattr(importlib.import_module(module), name)
         setattr(sys.modules[package], name, found)
         return found

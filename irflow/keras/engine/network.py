@@ -170,8 +170,19 @@ class Network:
         return tensor
 
 
-def check_shape(model: str, place: KerasTensor, shape: tuple[int | None, ...]) -> None:
+def check_shape(
+    model: str,
+    place: KerasTensor,
+    shape: tuple[int | None, ...],
+    given: tuple[int | None, ...] | None = None,
+) -> None:
     """Whether data of a shape can go to an input of a model.
+
+    Args:
+        model: its name.
+        place: of the input.
+        shape: of the data, with None for the number of samples.
+        given: with that number, where it is known.
 
     Raises:
         ShapeError: they cannot.
@@ -182,15 +193,15 @@ def check_shape(model: str, place: KerasTensor, shape: tuple[int | None, ...]) -
     raise ShapeError(
         f'model "{model}": data of another shape than input "{place.name}" has',
         facts=[("input", place.shape), ("data", shape)],
-        hint=_shape_hint(place.shape, shape),
+        hint=_shape_hint(place.shape, given or shape),
     )
 
 
 def _shape_hint(expected: tuple[int | None, ...], given: tuple[int | None, ...]) -> str | None:
     if expected[1:] == given:
         return "this is one sample without the axis of the batch; x[None] would have it"
-    if len(expected) == len(given) + 1 and expected[-1] is not None:
-        return f"an axis of size {expected[-1]} at the end seems to be missing; x[..., None]"
+    if len(expected) == len(given) + 1 and expected[-1] == 1:
+        return "an axis of size 1 at the end seems to be missing; x[..., None]"
     return None
 
 

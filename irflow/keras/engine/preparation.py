@@ -78,7 +78,7 @@ def _check_inputs(model: Any, x: Any) -> None:
             shape = (*shape, 1)
         elif len(shape) == place.ndim + 1 and shape[-1] == 1:
             shape = shape[:-1]
-        check_shape(model.name, place, shape)
+        check_shape(model.name, place, shape, leaf.shape)
 
 
 def _placeholder(leaf: Any) -> KerasTensor:
@@ -116,17 +116,17 @@ def check_rows(model: Any, x: Any) -> None:
     network = model._network
     if network is None:
         return
-    paths = tree.flatten(x)[1].paths("x")
     for index, layer in network.row_numbers:
         numbers = network.flat(x)[index]
         if not numbers.size or (numbers.min() >= 0 and numbers.max() < layer.numbers_below):
             continue
         wrong = (numbers < 0) | (numbers >= layer.numbers_below)
         place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), numbers.shape))
+        path = tree.flatten(x)[1].paths("x")[index]
         raise DataError(
             f'layer "{layer.name}" has no such row: it has {layer.numbers_below}, from 0 on',
             facts=[
-                ("first at", f"{paths[index]}[{', '.join(map(str, place))}]", str(numbers[place])),
+                ("first at", f"{path}[{', '.join(map(str, place))}]", str(numbers[place])),
                 ("in all", f"{int(wrong.sum())} of {numbers.size}"),
             ],
             hint=f"input_dim={int(numbers.max()) + 1} has rows for all"

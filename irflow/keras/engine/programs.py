@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from irflow import control, dtypes, log, tree
+from irflow.compiler import selected_backend
 from irflow.frontend import asarray, jit
 from irflow.keras.engine.arrays import Batch, as_leaf, pack_x_y_sample_weight
 from irflow.keras.engine.context import changes
@@ -97,6 +98,11 @@ class Programs:
         self.checked.clear()
         self._quick.clear()
         self.seconds.clear()
+
+    @property
+    def threads(self) -> int:
+        """How many threads compiled steps run on."""
+        return selected_backend(self._backend).target().threads
 
     # ------------------------------------------------------------------------------------ steps
 

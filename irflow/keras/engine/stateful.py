@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from irflow.errors import UsageError
+from irflow.frontend.boundary import public
 from irflow.frontend.variable import Variable
 from irflow.location import warn
 
@@ -26,6 +27,7 @@ class Stateful:
         """The values of all variables."""
         return [variable.numpy() for variable in self.variables]
 
+    @public
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Give all variables values.
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from irflow.keras.engine.compiled import CompiledLoss, CompiledMetrics
 
 
+# The arguments of `compile` that are saved with a model.
+_SAVED = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+
+
 class Steps(Layer):
     """The steps of a model; `train_step`, `test_step`, `predict_step`, `compute_loss` and
     `compute_metrics` may be overridden.
@@ -91,18 +95,11 @@ class Steps(Layer):
         check_names(loss, metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self._dtype_policy.name == "mixed_float16":
-            wrapper = getattr(optimizers, "LossScaleOptimizer", None)
-            if wrapper is not None and not isinstance(self.optimizer, wrapper):
-                self.optimizer = wrapper(self.optimizer, name="loss_scale_optimizer")
+            self.optimizer = optimizers.LossScaleOptimizer.around(self.optimizer)
         self.loss, self.run_eagerly = loss, run_eagerly
         self.steps_per_execution, self.jit_compile = steps_per_execution, jit_compile
-        self._compile_arguments = {
-            "optimizer": optimizer,
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-        }
+        given = (optimizer, loss, loss_weights, metrics, weighted_metrics)
+        self._compile_arguments = dict(zip(_SAVED, given, strict=True))
         names = self.output_names
         self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
         self._compile_metrics = None

@@ -18,7 +18,19 @@ from irflow.keras.engine.steps import Steps
 
 
 class Trainer(Steps):
-    """Training, evaluation and prediction, for data in memory and in batches."""
+    """Training, evaluation and prediction, for data in memory and in batches.
+
+    >>> from irflow import keras
+    >>> x = np.linspace(-1, 1, 64).reshape(64, 1)
+    >>> model = keras.Sequential([keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.SGD(0.5), loss="mse", metrics=["mae"])
+    >>> history = model.fit(x, 3 * x, epochs=20, validation_split=0.25, verbose=0)
+    >>> list(history.history)
+    ['loss', 'mae', 'val_loss', 'val_mae']
+    >>> loss, mae = model.evaluate(x, 3 * x, verbose=0)
+    >>> model.predict(x[-1:], verbose=0).round(2).item()
+    3.0
+    """
 
     @public
     def fit(
@@ -57,8 +69,7 @@ class Trainer(Steps):
             callbacks: a list of `keras.callbacks.Callback`.
             validation_split: the share of the data, from its end, to validate with.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or what `x` may be.
-            shuffle: whether each epoch takes data in memory in a new order; "batch" for an order
-                of batches.
+            shuffle: whether each epoch has a new order of data in memory; "batch": of batches.
             class_weight: from class numbers to weights.
             sample_weight: an array of weights; for several outputs a list or dict of them.
             initial_epoch: the number of the epoch to begin with.
@@ -75,34 +86,12 @@ class Trainer(Steps):
             ShapeError: arrays have different lengths, or do not fit the model.
             DataError: NaN, infinities, or labels that are no classes, before anything has changed.
             DTypeError: data is text.
-
-        >>> from irflow import keras
-        >>> x = np.linspace(-1, 1, 64).reshape(64, 1)
-        >>> model = keras.Sequential([keras.layers.Dense(1)])
-        >>> model.compile(keras.optimizers.SGD(0.5), loss="mse", metrics=["mae"])
-        >>> history = model.fit(x, 3 * x, epochs=20, validation_split=0.25, verbose=0)
-        >>> list(history.history)
-        ['loss', 'mae', 'val_loss', 'val_mae']
-        >>> loss, mae = model.evaluate(x, 3 * x, verbose=0)
-        >>> model.predict(x[-1:], verbose=0).round(2).item()
-        3.0
         """
-        arguments = fitting.FitArguments(
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
+        given = fitting.FitArguments(
+            *(batch_size, epochs, verbose, callbacks, shuffle, class_weight, initial_epoch),
+            *(steps_per_epoch, validation_steps, validation_batch_size, validation_freq),
         )
-        return fitting.fit(
-            self, (x, y, sample_weight), validation_split, validation_data, arguments
-        )
+        return fitting.fit(self, (x, y, sample_weight), validation_split, validation_data, given)
 
     @public
     def evaluate(

@@ -1,8 +1,6 @@
 """Runs contestants one after the other, each in a process of its own, and prints the tables."""
 
 import argparse
-import contextlib
-import fcntl
 import json
 import math
 import os
@@ -10,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +34,6 @@ TOLERANCE, TOLERANCE_BF16 = 1e-4, 5e-2
 """How far results may be apart, in units of the largest element."""
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Holds the file that `BENCH_LOCK` names, so that measurements of several people take turns."""
-    path = os.environ.get("BENCH_LOCK")
-    if path is None:
-        yield
-        return
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def child(arguments: list[str], threads: int, **more: str) -> Result:
     """What a process of its own prints in its last line.
 
@@ -58,8 +43,7 @@ def child(arguments: list[str], threads: int, **more: str) -> Result:
     environment = {k: v for k, v in os.environ.items() if k not in SLOWING}
     environment |= dict.fromkeys(COUNTS, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "3"} | more
     command = [sys.executable, str(PROGRAM), *arguments]
-    with alone():
-        done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
     if done.returncode:
         raise RuntimeError("\n".join(done.stderr.splitlines()[-4:]))
     found: Result = json.loads(done.stdout.splitlines()[-1])

@@ -20,6 +20,7 @@ from irflow.errors import (
     UsageError,
 )
 from irflow.keras import Model, Sequential, layers
+from irflow.keras.engine.arrays import Arrays
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(70, 4)).astype(np.float32)
@@ -317,6 +318,14 @@ def bad(values: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
     copy = values.copy()
     copy[place] = value
     return copy
+
+
+@pytest.mark.parametrize("row", [0, 400_000, (1 << 20) - 1])
+def test_threads_look_at_large_data(row: int):
+    values = np.full((1 << 20, 1), 1e38, np.float32)  # The sum is infinite.
+    Arrays(values).check_finite(threads=3)
+    with pytest.raises(DataError, match=rf"NaN\n.*x\[{row}, 0\]"):
+        Arrays(bad(values, (row, 0), np.nan)).check_finite(threads=3)
 
 
 @pytest.mark.parametrize(
