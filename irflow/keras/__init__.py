@@ -37,6 +37,8 @@ _load, _names, __all__ = lazy(
         "regularizers": (),
         "saving": (),
         "utils": (),
+        "irflow": ("__version__", "Variable"),
+        "irflow.keras.dtype_policies": ("DTypePolicy",),
         "engine.gradients": ("value_and_grad",),
         "engine.input_spec": ("InputSpec",),
         "engine.symbolic": ("KerasTensor",),

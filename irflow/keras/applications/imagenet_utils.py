@@ -10,6 +10,7 @@ import numpy as np
 
 from irflow.errors import ArtifactError, ShapeError, UsageError, nearest
 from irflow.frontend import Tensor
+from irflow.frontend.boundary import public
 from irflow.keras import config
 from irflow.keras.engine.symbolic import KerasTensor
 from irflow.keras.utils.files import get_file
@@ -30,6 +31,7 @@ CLASS_INDEX = (
 CLASS_INDEX_DIGEST = "c2c37ea517e94d9795004a39431a14cb"
 
 
+@public
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
     """Images with pixels from 0 to 255 as a network was trained on them.
 
@@ -79,6 +81,7 @@ def _floats(x: Any) -> Any:
     return array if array.dtype.kind == "f" else array.astype(config.floatx())
 
 
+@public
 def decode_predictions(
     preds: Any, top: int = 5, labels: str | os.PathLike[str] | None = None
 ) -> list[list[tuple[str, str, Any]]]:

@@ -10,6 +10,7 @@ _load, _names, __all__ = lazy(
     __name__,
     {
         "input": ("Input", "InputLayer"),
+        "irflow.keras.engine.input_spec": ("InputSpec",),
         "layer": ("Layer",),
         "activation.functions": ("Activation", "ELU", "LeakyReLU", "ReLU", "Softmax"),
         "activation.prelu": ("PReLU",),

@@ -9,6 +9,7 @@ from typing import Any
 
 from irflow import errors
 from irflow.errors import UsageError
+from irflow.frontend.boundary import public
 from irflow.keras import saving
 from irflow.keras.engine.configs import network_config, rebuild
 from irflow.keras.engine.network import Network
@@ -130,6 +131,7 @@ class Model(Trainer):
             )
         return self._network
 
+    @public
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of a name, or at a place.
 
@@ -189,6 +191,7 @@ class Model(Trainer):
         self.built = False
         self.build(config["input_shape"])
 
+    @public
     def summary(
         self,
         line_length: int | None = None,
@@ -220,6 +223,7 @@ class Model(Trainer):
 
     # ------------------------------------------------------------------------------------ files
 
+    @public
     def save(
         self,
         filepath: str | os.PathLike[str],
@@ -229,12 +233,14 @@ class Model(Trainer):
         """Write the model to an `.irflow` file, as `keras.saving.save_model`."""
         saving.save_model(self, filepath, overwrite, include_optimizer)
 
+    @public
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights to a `.safetensors` or `.weights.h5` file, as
         `keras.saving.save_weights`.
         """
         saving.save_weights(self, filepath, overwrite)
 
+    @public
     def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
         """Read the weights of a `.safetensors` or Keras `.h5` file, as
         `keras.saving.load_weights`.

@@ -87,6 +87,7 @@ class Sequential(Model):
             self._input_layer = InputLayer(batch_shape=shape, dtype=layer.compute_dtype)
         self._stack.append(layer)
 
+    @public
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the layer on top away.
 

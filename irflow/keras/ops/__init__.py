@@ -15,7 +15,7 @@ from irflow import numpy as inp
 from irflow.keras.engine.naming import auto_name
 from irflow.keras.engine.symbolic import Operation, is_symbolic, record
 from irflow.keras.ops import algebra, arrays, flow, neural
-from irflow.keras.ops.parameters import LINES, adapted, line
+from irflow.keras.ops.parameters import LINES, adapted, line, named
 
 _OWN = (arrays, neural, algebra, flow)
 _CONTROL = ("fori_loop", "scan", "switch")
@@ -39,7 +39,7 @@ def _find(name: str) -> Callable[..., Any] | None:
 
 
 def _function(found: Any) -> Callable[..., Any] | None:
-    return found if callable(found) and not isinstance(found, type) else None
+    return named(found) if callable(found) and not isinstance(found, type) else None
 
 
 def _is_own(module: ModuleType, name: str) -> bool:

@@ -123,6 +123,25 @@ def adapted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def named(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose parameters may all be given by name, as Keras's may."""
+    signature = inspect.signature(function)
+    kinds = signature.parameters.values()
+    places = [p.name for p in kinds if p.kind is p.POSITIONAL_ONLY]
+    if not places:
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        rest = [place for place in places[len(args) :] if place in kwargs]
+        return function(*args, *[kwargs.pop(place) for place in rest], **kwargs)
+
+    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    free = [p.replace(kind=either) if p.kind is p.POSITIONAL_ONLY else p for p in kinds]
+    call.__signature__ = signature.replace(parameters=free)  # type: ignore[attr-defined]
+    return call
+
+
 def _bound(
     name: str, parameters: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:

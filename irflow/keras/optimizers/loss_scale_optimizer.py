@@ -57,6 +57,13 @@ class LossScaleOptimizer(Optimizer):
         self.dynamic_scale = state_variable(scale, f"{self.name}/dynamic_scale")
         inner_optimizer.loss_scale_factor = None
 
+    @classmethod
+    def around(cls, optimizer: Optimizer) -> LossScaleOptimizer:
+        """The optimizer with a scale; itself if it has one."""
+        if isinstance(optimizer, cls):
+            return optimizer
+        return cls(optimizer, name="loss_scale_optimizer")
+
     def build(self, variables: Sequence[Variable]) -> None:
         self.inner_optimizer.build(variables)
         super().build(variables)

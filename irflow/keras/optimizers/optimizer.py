@@ -18,10 +18,11 @@ from irflow.keras import initializers
 from irflow.keras.engine.naming import auto_name
 from irflow.keras.engine.stateful import Stateful
 from irflow.keras.engine.tracking import held
-from irflow.keras.optimizers.options import check_options, rate_number
+from irflow.keras.optimizers.options import OPTIONS, check_options, rate_number
 from irflow.keras.optimizers.schedules import LearningRateSchedule
 from irflow.keras.optimizers.schedules import deserialize as deserialize_schedule
 from irflow.keras.optimizers.slots import (
+    clipped,
     hyperparameters,
     present,
     state_of,
@@ -317,7 +318,7 @@ class Optimizer(Stateful):
         return make(learning_rate=rate, weight_decay=self.weight_decay or 0.0, **own)
 
     def _step(self, grads: list[Any], variables: list[Variable]) -> None:
-        grads = self._clipped(grads)
+        grads = clipped(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
         rate = as_tensor(self.learning_rate)
         rule = self._rule(rate)
         decays = [self._decays(variable) for variable in variables]
@@ -336,16 +337,6 @@ class Optimizer(Stateful):
                 weight = variable.value
                 variable.assign(weight - weight * self.weight_decay * rate.astype(weight.dtype))
             self.update_step(grad, variable, rate)
-
-    def _clipped(self, grads: list[Any]) -> list[Any]:
-        clipped: list[Any] = grads
-        if self.clipnorm:
-            clipped = optim.clip_by_norm(grads, self.clipnorm)
-        elif self.global_clipnorm:
-            clipped = optim.clip_by_global_norm(grads, self.global_clipnorm)
-        elif self.clipvalue:
-            clipped = optim.clip_by_value(grads, self.clipvalue)
-        return clipped
 
     def _accumulate(self, grads: list[Any], variables: list[Variable], steps: int) -> None:
         places = [self._sums[self._get_variable_index(variable)] for variable in variables]
@@ -377,24 +368,12 @@ class Optimizer(Stateful):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the optimizer, as JSON knows them."""
-        rate = self._learning_rate
-        number = isinstance(rate, Variable)
-        of_rule = hyperparameters(self._rule_class) if self._rule_class else ()
+        rate, of_rule = self._learning_rate, self._rule_class
+        names = (*OPTIONS, *(hyperparameters(of_rule) if of_rule else ()))
+        is_number = isinstance(rate, Variable)
         return {
-            "name": self.name,
-            "learning_rate": float(rate.numpy())
-            if number
-            else registry.serialize_keras_object(rate),
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": self.use_ema,
-            "ema_momentum": self.ema_momentum,
-            "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": self.loss_scale_factor,
-            "gradient_accumulation_steps": self.gradient_accumulation_steps,
-            **{name: getattr(self, name) for name in of_rule},
+            **{name: getattr(self, name) for name in names if name != "learning_rate"},
+            "learning_rate": float(rate) if is_number else registry.serialize_keras_object(rate),
         }
 
     @classmethod

@@ -107,3 +107,17 @@ def present(
     if missing:
         warn(f"the loss does not depend on {', '.join(missing)}")
     return [pair for pair in pairs if pair[0] is not None]
+
+
+def clipped(
+    grads: list[Any], norm: float | None, global_norm: float | None, size: float | None
+) -> list[Any]:
+    """Gradients whose norms, norm of all together, or elements are bounded."""
+    bounded: list[Any] = grads
+    if norm:
+        bounded = optim.clip_by_norm(grads, norm)
+    elif global_norm:
+        bounded = optim.clip_by_global_norm(grads, global_norm)
+    elif size:
+        bounded = optim.clip_by_value(grads, size)
+    return bounded

@@ -75,9 +75,12 @@ def weight_arrays(model: Any) -> dict[str, np.ndarray]:
 
 
 def optimizer_variables(model: Any) -> dict[str, Variable]:
-    """The optimizer's state by number, which the order of the weights determines."""
+    """The optimizer's state by number, which the order of the weights determines.
+
+    None before the first step: a model that is built when it is compiled has more of it then.
+    """
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
+    if optimizer is None or not optimizer.built:
         return {}
     return {f"optimizer/{number}": v for number, v in enumerate(optimizer.variables)}
 

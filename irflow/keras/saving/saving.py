@@ -8,6 +8,7 @@ from typing import Any
 
 from irflow import artifact
 from irflow.errors import ArtifactError, IrflowError, UnknownNameError, UsageError
+from irflow.frontend.boundary import public
 from irflow.keras.engine.context import to_be_filled
 from irflow.keras.saving import arrays
 from irflow.keras.saving.checks import has_weights, may_replace
@@ -23,6 +24,7 @@ FOREIGN = (".h5", ".hdf5", ".pb", ".onnx", ".pkl")
 Path = str | os.PathLike[str]
 
 
+@public
 def save_model(
     model: Any, filepath: Path, overwrite: bool = True, include_optimizer: bool = True
 ) -> None:
@@ -57,6 +59,7 @@ def save_model(
     artifact.save(path, artifact.Container(arrays=content, metadata=metadata, kind=KIND))
 
 
+@public
 def load_model(
     filepath: Path,
     custom_objects: Mapping[str, Any] | None = None,

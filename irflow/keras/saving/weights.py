@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from irflow.artifact.files import replacing
 from irflow.errors import ArtifactError, UsageError
+from irflow.frontend.boundary import public
 from irflow.keras.saving import arrays, h5
 from irflow.keras.saving.checks import has_weights, may_replace
 
@@ -20,6 +21,7 @@ HDF5_ENDINGS = (".h5", ".hdf5")
 Path = str | os.PathLike[str]
 
 
+@public
 def save_weights(model: Any, filepath: Path, overwrite: bool = True) -> None:
     """Write the weights; the file is there whole or not at all.
 
@@ -46,6 +48,7 @@ def save_weights(model: Any, filepath: Path, overwrite: bool = True) -> None:
         file.write(content)
 
 
+@public
 def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> None:
     """Give a model the weights of a file; all of them, or none.
 

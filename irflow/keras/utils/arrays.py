@@ -8,6 +8,7 @@ import numpy as np
 
 from irflow.data import Dataset
 from irflow.errors import ShapeError, UsageError
+from irflow.frontend.boundary import public
 from irflow.keras.engine.arrays import pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 
+@public
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """Class numbers as rows with a one at the class.
 
@@ -52,6 +54,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     return result
 
 
+@public
 def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     """Vectors of length 1 along an axis; a zero vector stays.
 
@@ -68,6 +71,7 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> np.ndarray:
     return result
 
 
+@public
 def split_dataset(
     dataset: Any,
     left_size: float | None = None,

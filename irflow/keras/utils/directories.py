@@ -171,8 +171,12 @@ def datasets(
     if verbose:
         classes = "" if names is None else f" belonging to {len(names)} classes"
         sys.stdout.write(f"Found {len(files)} files{classes}.\n")
-    mode = None if folder.labels is None else folder.label_mode
-    made = [_dataset(part, names, mode, read, batch_size, split) for part in split.parts(files)]
+    mode, parts = None if folder.labels is None else folder.label_mode, split.parts(files)
+    if verbose and split.subset is not None:
+        subsets = ("training", "validation") if len(parts) == 2 else (split.subset,)
+        for subset, part in zip(subsets, parts, strict=True):
+            sys.stdout.write(f"Using {len(part)} files for {subset}.\n")
+    made = [_dataset(part, names, mode, read, batch_size, split) for part in parts]
     return made[0] if len(made) == 1 else tuple(made)
 
 

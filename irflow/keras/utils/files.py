@@ -11,10 +11,12 @@ from pathlib import Path
 
 from irflow.datasets.download import algorithm, retrieve
 from irflow.errors import ArtifactError, UsageError
+from irflow.frontend.boundary import public
 
 __all__ = ["get_file"]
 
 
+@public
 def get_file(
     fname: str | None = None,
     origin: str | None = None,
@@ -24,6 +26,8 @@ def get_file(
     extract: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     force_download: bool = False,
+    untar: bool = False,
+    md5_hash: str | None = None,
 ) -> str:
     """A file from the network, downloaded once; a cut download is continued by the next call.
 
@@ -37,6 +41,8 @@ def get_file(
             Members that would lie outside of it are refused.
         cache_dir: the cache, by default `KERAS_HOME` or `~/.keras`.
         force_download: whether a file that is there already is fetched again.
+        untar: an older name for `extract`.
+        md5_hash: an older name for `file_hash`.
 
     Returns:
         the path of the file, or of the folder.
@@ -49,6 +55,7 @@ def get_file(
         raise UsageError("get_file: origin is missing", hint="pass the URL as origin=")
     if hash_algorithm not in ("auto", "sha256", "md5"):
         raise UsageError(f"get_file: unknown hash algorithm {hash_algorithm!r}")
+    extract, file_hash = extract or untar, file_hash or md5_hash
     cache = Path(cache_dir or os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     name = fname or origin.rstrip("/").rpartition("/")[2]
     target = cache / cache_subdir / name

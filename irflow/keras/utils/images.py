@@ -10,6 +10,7 @@ import numpy as np
 
 from irflow import nn
 from irflow.errors import DataError, ShapeError
+from irflow.frontend.boundary import public
 from irflow.keras.engine.optional import optional
 from irflow.keras.utils.directories import Folder, Split, datasets, one_of
 
@@ -20,6 +21,7 @@ MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
 CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
 
 
+@public
 def load_img(
     path: str | os.PathLike[str],
     color_mode: str = "rgb",
@@ -56,6 +58,7 @@ def load_img(
     return found.resize(target_size[::-1], resampling)
 
 
+@public
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = "float32") -> np.ndarray:
     """An image as `[height, width, channels]`, or `[channels, height, width]`.
 
@@ -72,6 +75,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = "float32
     return array.transpose(2, 0, 1) if data_format == "channels_first" else array
 
 
+@public
 def array_to_img(
     x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = "float32"
 ) -> Any:
@@ -97,11 +101,13 @@ def array_to_img(
     return _pillow().fromarray(bytes_[..., 0] if bytes_.shape[-1] == 1 else bytes_)
 
 
+@public
 def save_img(path: str | os.PathLike[str], x: Any, **options: Any) -> None:
     """Write an array to an image file, whose name tells the format; `options` as `array_to_img`."""
     array_to_img(x, **options).save(path)
 
 
+@public
 def image_dataset_from_directory(
     directory: str | os.PathLike[str],
     labels: Any = "inferred",

@@ -9,10 +9,12 @@ import numpy as np
 
 from irflow.data import Dataset
 from irflow.errors import ShapeError, UsageError
+from irflow.frontend.boundary import public
 
 __all__ = ["pad_sequences", "timeseries_dataset_from_array"]
 
 
+@public
 def pad_sequences(
     sequences: Sequence[Any],
     maxlen: int | None = None,
@@ -72,6 +74,7 @@ def _row(sequence: Any, number: int) -> np.ndarray:
     return row
 
 
+@public
 def timeseries_dataset_from_array(
     data: Any,
     targets: Any,
@@ -106,11 +109,8 @@ def timeseries_dataset_from_array(
     Raises:
         UsageError: a length, stride or rate is not positive, or the range is empty.
     """
-    for name, number in [
-        ("sequence_length", sequence_length),
-        ("sequence_stride", sequence_stride),
-        ("sampling_rate", sampling_rate),
-    ]:
+    counts = {"sequence_length": sequence_length, "sequence_stride": sequence_stride}
+    for name, number in {**counts, "sampling_rate": sampling_rate}.items():
         if number < 1:
             raise UsageError(f"timeseries_dataset_from_array: {name} is {number}, not positive")
     steps = np.asarray(data)

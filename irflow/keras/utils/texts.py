@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from irflow.errors import DataError
+from irflow.frontend.boundary import public
 from irflow.keras.utils.directories import Folder, Split, datasets
 
 __all__ = ["text_dataset_from_directory"]
 
 
+@public
 def text_dataset_from_directory(
     directory: str | os.PathLike[str],
     labels: Any = "inferred",

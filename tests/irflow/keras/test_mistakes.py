@@ -42,6 +42,10 @@ def dense() -> keras.Model:
     return keras.Sequential([layers.Dense(1)])
 
 
+def of_three() -> keras.Model:
+    return keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -60,6 +64,7 @@ def dense() -> keras.Model:
             "metrics are given by name",
         ),
         (lambda: compiled(dense()).fit([[1, 2], [3]], [1, 2]), "pad_sequences makes them alike"),
+        (lambda: compiled(of_three()).predict(X[0], verbose=0), "x[None] would have it"),
         (lambda: np.sum(keras.Input((3,))), "keras.ops has the same names for models"),
         (lambda: np.exp(keras.Input((3,))), "keras.ops has the same names for models"),
     ],

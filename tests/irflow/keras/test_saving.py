@@ -99,6 +99,19 @@ def test_a_model_there_and_back_goes_on_training_alike(make: object, tmp_path: P
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_model_that_is_compiled_but_not_trained(optimizer: str, tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer, "mse")
+    model.save(tmp_path / "m.irflow")
+    loaded = keras.models.load_model(tmp_path / "m.irflow")
+    x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(8, 3)
+    for each in (model, loaded):
+        each.fit(x, x[:, :1], epochs=2, shuffle=False, verbose=0)
+    for left, right in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     model = trained()
     for name in ("a.irflow", "b.irflow"):

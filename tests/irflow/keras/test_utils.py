@@ -192,6 +192,9 @@ def test_texts_from_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == "Found 4 files belonging to 2 classes.\n"
     assert texts.tolist() == ["dull", "long a", "lively", "ümlaut"]
     assert labels.tolist() == [[0], [0], [1], [1]]
+    utils.text_dataset_from_directory(tmp_path, validation_split=0.25, subset="both", seed=1)
+    parts = "Using 3 files for training.\nUsing 1 files for validation.\n"
+    assert capsys.readouterr().out == "Found 4 files belonging to 2 classes.\n" + parts
     (tmp_path / "bad" / "0.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot be read as a text"):
         list(made)
@@ -269,8 +272,8 @@ def test_get_file(tmp_path: Path) -> None:
             assert get("a.bin", file_hash=digest).read_bytes() == b"content"
         assert server.asked == ["a.bin"]
         with pytest.raises(ArtifactError, match="another hash"):
-            get("a.bin", fname="other", file_hash="0" * 32)
-        assert (get("a.tar.gz", extract=True) / "inside" / "a.txt").read_text() == "hi"
+            get("a.bin", fname="other", md5_hash="0" * 32)
+        assert (get("a.tar.gz", untar=True) / "inside" / "a.txt").read_text() == "hi"
         assert (get("a.zip", extract=True) / "a.txt").read_text() == "hi"
         with pytest.raises(ArtifactError, match="cannot be unpacked"):
             get("hostile.tar.gz", extract=True)
