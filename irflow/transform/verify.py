@@ -73,8 +73,9 @@ def _widen(value: Attribute) -> Attribute:
     if isinstance(value, DType):
         return dtypes.to_wide(value)
     if isinstance(value, DenseArray):
-        wide = widened(value.array)
-        return value if wide is value.array else DenseArray(wide)
+        array = value.array
+        wide = widened(array)
+        return value if wide is array else DenseArray(wide)
     return value
 
 

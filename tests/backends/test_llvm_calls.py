@@ -20,10 +20,10 @@ import pytest
 import irflow as irf
 import irflow.numpy as inp
 from irflow.errors import ArenaError, DonatedTensorError, UsageError
-from irflow.frontend.jit import JitFunction
+from irflow.frontend.jit_function import JitFunction
 from irflow.frontend.quick import OTHER, assembler
 from irflow.tree import flatten
-from irflow_llvm import builtin, builtin_results, builtin_text, runtime
+from irflow_llvm import builtin, builtin_results, builtin_text, frames, runtime
 from irflow_llvm.engine import Engine
 
 IS_USUAL = sys.platform == "linux" and sys.version_info < (3, 14) and sys.maxsize > 2**32
@@ -427,7 +427,7 @@ def test_missing_memory_names_the_largest_tensors(monkeypatch):
         raise MemoryError
 
     function = irf.jit(lambda x: inp.exp(x @ x.T) @ x, backend="llvm")
-    monkeypatch.setattr(runtime, "aligned_bytes", refuse)
+    monkeypatch.setattr(frames, "aligned_bytes", refuse)
     with pytest.raises(
         ArenaError, match=r"no memory for an arena of [\d,]+ bytes\n  b\d+ f32\[3, 3\]"
     ):

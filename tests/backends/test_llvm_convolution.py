@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ import irflow.numpy as inp
 from irflow import nn
 from irflow.ir.op import Sample
 from irflow.loops import walk
+from irflow.loops.print import print_kernel
 from irflow.lowering.interpret import run_program
 from irflow.lowering.lower import lower_graph
-from irflow.lowering.program import KernelStep
+from irflow.lowering.steps import KernelStep
 from irflow.lowering.target import Target
 from irflow.ops.convolution import (
     Convolution,
@@ -30,6 +31,8 @@ from irflow.ops.convolution import (
 from irflow_llvm import workers
 
 RANDOM = np.random.default_rng(0)
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -172,6 +175,15 @@ def test_constant_weights_are_packed_before(label: str) -> None:
     np.testing.assert_array_equal(constant, compiled(function, x, w))
 
 
+@pytest.mark.parametrize(("channels", "is_fetched"), [(16, False), (192, True)])
+def test_large_weights_are_fetched_ahead(channels: int, is_fetched: bool) -> None:
+    """Where they are; a few stay in a cache."""
+    x, w = RANDOM.normal(size=(1, 6, 6, channels)), RANDOM.normal(size=(3, 3, channels, channels))
+    graph = irf.jit(convolution).trace(x.astype(np.float32), w.astype(np.float32)).graph
+    (kernel,) = lower_graph(graph, target=TARGETS[-1]).kernels()
+    assert ("prefetch" in print_kernel(kernel)) == is_fetched
+
+
 def block(x: Any, w: Any, b: Any, rest: Any) -> tuple[Any, Any]:
     """A convolution between what networks put around it."""
     found = convolution(x.astype("float32"), w, padding=same(1, 1)) * b[0] + b[1] + rest
@@ -195,14 +207,6 @@ def test_what_stands_around_is_part_of_the_kernel(channels: int, outputs: int) -
 # ------------------------------------------------------------------------------ equal bits
 
 
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
-
-
 BUSY = {
     "batch": Case(9, (26, 28), 16, 32, (3, 3), padding=same(1, 1)),
     "one image": Case(1, (56, 56), 16, 32, (3, 3), (2, 2), same(1, 1)),
@@ -211,7 +215,6 @@ BUSY = {
 }
 
 
-@pytest.mark.skipif(not workers.is_supported(), reason="no worker pool here")
 @pytest.mark.parametrize("direction", ["forward", "adjoint"])
 @pytest.mark.parametrize("label", BUSY)
 def test_equal_bits_for_any_number_of_threads(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,14 +18,6 @@ pytestmark = pytest.mark.skipif(not workers.is_supported(), reason="no worker po
 RANDOM = np.random.default_rng(0)
 VECTOR = RANDOM.normal(size=300_007).astype(np.float32)
 ROWS = RANDOM.normal(size=(1000, 213)).astype(np.float32)
-
-
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
 
 
 def norm_loss(x: irf.Tensor) -> irf.Tensor:

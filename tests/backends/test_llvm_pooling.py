@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +11,15 @@ from hypothesis import strategies as st
 
 import irflow as irf
 from irflow import nn
-from irflow.lowering import lower
+from irflow.lowering import windows
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built
 from irflow.lowering.target import Target
 from irflow_llvm import workers
 
 RANDOM = np.random.default_rng(0)
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 class Case(NamedTuple):
@@ -60,16 +61,6 @@ CASES = {
 }
 
 
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    if not workers.is_supported():
-        pytest.skip("no worker pool here")
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
-
-
 def values(compiled: irf.Tensor) -> list[np.ndarray]:
     return [np.asarray(part) for part in compiled]
 
@@ -94,13 +85,13 @@ def test_equal_bits_for_any_number_of_threads(
     name: str, kind: str, pool: workers.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, built = CASES[name], []
-    template = lower.pool_nest
+    template = windows.pool_nest
 
     def watched(group: Group, target: Target) -> Built | None:
         built.append(template(group, target))
         return built[-1]
 
-    monkeypatch.setattr(lower, "pool_nest", watched)
+    monkeypatch.setattr(windows, "pool_nest", watched)
     x = case.operand()
     compiled = irf.jit(lambda x: case.both(kind, x), backend="llvm")
     results = []

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,10 @@ import irflow.numpy as inp
 from irflow import nn
 from irflow_llvm import workers
 
-pytestmark = pytest.mark.skipif(not workers.is_supported(), reason="no worker pool here")
+pytestmark = [
+    pytest.mark.skipif(not workers.is_supported(), reason="no worker pool here"),
+    pytest.mark.usefixtures("unchecked"),
+]
 
 RANDOM = np.random.default_rng(0)
 FORK = 20
@@ -29,19 +32,16 @@ def draw(*shape: int) -> np.ndarray:
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
-
-
 # ----------------------------------------------------------------------------------------- threads
 
 
 def loss(w: irf.Tensor, x: irf.Tensor, y: irf.Tensor) -> irf.Tensor:
     return inp.mean((inp.tanh(x @ w) - y) ** 2)
+
+
+def branches(w: irf.Tensor, x: irf.Tensor) -> irf.Tensor:
+    """Both directions of a recurrence: forks, if there are threads."""
+    return nn.simple_rnn(x, w, w)[0] + nn.simple_rnn(x, w, w.T, reverse=True)[0]
 
 
 PLACES = RANDOM.integers(0, 50, 30_000)
@@ -59,6 +59,7 @@ CASES: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
         irf.value_and_grad(lambda k, r, x: (nn.lstm(x, k, r)[0] ** 2).sum(), argnums=(0, 1, 2)),
         (draw(9, 256) / 4, draw(64, 256) / 8, draw(75, 11, 9)),
     ),
+    "independent branches": (branches, (draw(32, 32) / 6, draw(8, 75, 32))),
     "scatter-add": (lambda x, i: inp.zeros((50, 3), "f4").at[i].add(x), (draw(30_000, 3), PLACES)),
     "gradient of a gather": (
         irf.grad(lambda t, i: (t[i] * t[i]).sum()), (draw(50, 17), PLACES[:20_000])

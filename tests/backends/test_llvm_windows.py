@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import irflow as irf
 from irflow import nn
-from irflow.lowering import lower
+from irflow.lowering import windows
 from irflow.lowering.group import Group
 from irflow.lowering.nest import Built
 from irflow.lowering.target import Target
@@ -24,6 +24,8 @@ from irflow.ops.convolution import (
 from irflow_llvm import workers
 
 RANDOM = np.random.default_rng(0)
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 class Case(NamedTuple):
@@ -117,16 +119,6 @@ CASES += [("forward", name, case) for name, case in WIDE.items()]
 CASES += [("image_gradient", "groups of 32 to 24", Case((7, 8), (3, 3), 32, 24, 2))]
 
 
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    if not workers.is_supported():
-        pytest.skip("no worker pool here")
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
-
-
 def check(case: Case, kind: str, dtype: str, results: list[np.ndarray], operands: object) -> None:
     """Near enough to f64, and the same to the last bit in all versions."""
     kind = kind.split()[-1]
@@ -161,14 +153,14 @@ def test_convolutions(
 def spy(monkeypatch: pytest.MonkeyPatch, name: str) -> list[bool]:
     """Whether a template was taken, each time that it was asked."""
     found: list[bool] = []
-    template: Callable[[Group, Target], Built | None] = getattr(lower, name)
+    template: Callable[[Group, Target], Built | None] = getattr(windows, name)
 
     def watched(group: Group, target: Target) -> Built | None:
         built = template(group, target)
         found.append(built is not None)
         return built
 
-    monkeypatch.setattr(lower, name, watched)
+    monkeypatch.setattr(windows, name, watched)
     return found
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -58,15 +57,6 @@ define void @start(ptr %cells, i64 %chunks) {
   ret void
 }
 """
-
-
-@pytest.fixture
-def pool() -> Iterator[workers.Pool]:
-    """The pool, with as many threads as before when the test ends."""
-    found = workers.pool()
-    before = found.threads
-    yield found
-    found.resize(before)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +189,7 @@ def test_the_work_of_a_chunk() -> None:
     ]
     assert loops
     for loop in loops:
-        assert not has_chunks(loop)
+        assert not has_chunks(loop, iterations_per_chunk(loop))
         longer = replace(loop, extent=integer(1000))
         assert CHUNK <= iterations_per_chunk(longer) * work(loop.body) <= 2 * CHUNK
 

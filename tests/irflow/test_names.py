@@ -20,3 +20,10 @@ def test_a_name_is_found_where_the_error_says(name) -> None:
 def test_other_names_are_not_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'$"):
         irflow.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("mistake", [lambda: irflow.nonsense, lambda: irflow.numpy.sum(3, dim=0)])
+def test_tracebacks_end_at_the_users_line(mistake) -> None:
+    with pytest.raises((AttributeError, TypeError)) as caught:
+        irflow.vmap(lambda _: mistake())(irflow.numpy.ones(2))
+    assert [entry.name for entry in caught.traceback][1:] == ["<lambda>", "<lambda>"]

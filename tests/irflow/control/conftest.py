@@ -10,6 +10,8 @@ import pytest
 import irflow as irf
 
 Compile = Callable[[Callable[..., Any]], Callable[..., Any]]
+NUMPY_SLOW = ["eager", pytest.param("numpy", marks=pytest.mark.slow), "llvm"]
+"""For large graphs. Eager calls are NumPy's too, and every pass is checked with it."""
 
 
 @pytest.fixture(params=["eager", "numpy", "llvm"])

@@ -10,7 +10,7 @@ import pytest
 
 import irflow as irf
 import irflow.numpy as inp
-from tests.irflow.control.conftest import Compile
+from tests.irflow.control.conftest import NUMPY_SLOW, Compile
 
 X = np.array([[0.5, 1.5, -0.25], [3.0, 0.25, 2.0], [-2.0, -1.0, 0.125], [0.7, 0.1, 6.0]])
 W = np.array([1.1, 0.9, 0.6])
@@ -146,7 +146,7 @@ def close(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(one, wanted, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("compiled", ["numpy", "llvm"], indirect=True)
+@pytest.mark.parametrize("compiled", NUMPY_SLOW[1:], indirect=True)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_values_and_gradients(compiled: Compile, function: Function) -> None:
     both = irf.value_and_grad(function, argnums=(0, 1))

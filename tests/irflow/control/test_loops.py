@@ -10,7 +10,7 @@ import pytest
 
 import irflow as irf
 import irflow.numpy as inp
-from tests.irflow.control.conftest import Compile
+from tests.irflow.control.conftest import NUMPY_SLOW, Compile
 from tests.irflow.control.numeric import slope
 
 F64 = np.float64
@@ -26,6 +26,7 @@ def newton(a: Any, **options: Any) -> Any:
     )[0]
 
 
+@pytest.mark.parametrize("compiled", NUMPY_SLOW, indirect=True)
 @pytest.mark.parametrize("options", [{}, {"max_steps": 30}])
 def test_newtons_iteration(compiled: Compile, options: dict[str, Any]) -> None:
     def root(a: Any) -> Any:
@@ -155,6 +156,7 @@ def test_no_steps(compiled: Compile) -> None:
     assert compiled(lambda: irf.fori_loop(5, 2, lambda i, c: c + 1, 7))().item() == 7
 
 
+@pytest.mark.parametrize("compiled", NUMPY_SLOW, indirect=True)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(("length", "unroll"), [(5, 2), (4, 2), (3, 8), (5, True), (0, 3)])
 def test_steps_one_after_another_are_the_same_steps(

@@ -18,7 +18,7 @@ def digits():
     return as_floats(x, 16), y, as_floats(x_test, 16), y_test
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [pytest.param("numpy", marks=pytest.mark.slow), "llvm"])
 def test_mean_accuracy_of_three_seeds(digits, backend):
     x, y, x_test, y_test = digits
     accuracies = []

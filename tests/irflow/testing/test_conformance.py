@@ -308,7 +308,10 @@ def test_there_are_cases_for_every_op_and_dtype() -> None:
     typed = dtype_cases()
     assert {case.dtype for case in typed} == {d for d in dtypes.ALL if d.kind != "complex"}
     of_matmul = {case.dtype.name for case in typed if case.op == "matmul"}
-    assert {"f16", "bf16", "f32", "f64", "i32"} <= of_matmul
+    assert {"f16", "bf16", "f64", "i32"} <= of_matmul
+    assert "f32" not in of_matmul, "the samples themselves are"
+    every, shared = (list(DTypeCase("reduce", d).parts(s)) for d in (dtypes.f64,) for s in (1, 3))
+    assert len(every) / 3 <= len(shared) < len(every) / 2
     labels = [label for label, _, _ in DTypeCase("elementwise", dtypes.bf16).parts()]
     assert "tanh" in labels
     assert "bitwise_and" not in labels
