@@ -1,5 +1,5 @@
 # make demo      install into .venv, train the digits classifier on both backends
-# make test      install into .venv, run the tests but for the slow ones
+# make test      install into .venv, run the tests but for the slow ones and the toy plugin's own
 # make test-all  all tests, the slow ones too, with new random examples; Keras on jax to compare with
 # make lint      ruff, mypy and the layers
 # make bench     print the tables of tests/benchmarks
@@ -25,7 +25,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python -m irflow.cli demo
 
 test: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest $(SHARED) -m "not slow"
+	$(VENV)/bin/python -m pytest $(SHARED) -m "not slow" --ignore $(TOY)
 
 test-all: $(VENV)/.peers
 	IRFLOW_TEST=all $(VENV)/bin/python -m pytest $(SHARED)

@@ -1,6 +1,7 @@
-"""What all tests share: an environment of their own, and hypothesis profiles."""
+"""What all tests share: an environment of their own, thinned tables, and hypothesis profiles."""
 
 import os
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -16,6 +17,15 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ["IRFLOW_CHECK"] = "3"
     os.environ["IRFLOW_CACHE"] = "off"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a table that is `thinned(n)` one row in `n` is quick, by its name; the others are slow."""
+    for item in items:
+        marker = item.get_closest_marker("thinned")
+        if marker is not None and zlib.crc32(item.name.encode()) % marker.args[0]:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,6 +26,8 @@ GAIN = 0.8
 """Of the cycles of the direct form must be left at most."""
 WEIGHT_CYCLES = 5
 """What a vector of weights at a point costs where the kernel transforms them."""
+TURN_CYCLES = 7
+"""What a weight costs that is moved before, as its columns are no neighbours in memory."""
 LEAST_CYCLES = 100_000
 """Shorter convolutions of an image are not worth the code."""
 LEAST_TRAINED_CYCLES = 1_000_000
@@ -90,9 +92,10 @@ def plan_of(target: Target, dtype: DType, form: Form, is_known: bool) -> Plan | 
     if form.depth % lanes or form.columns % lanes:
         return None
     shape = _Shape(target, dtype, (axes[0].count, axes[1].count), form.depth, form.columns)
-    transforms = TRANSFORMS if is_known else EXACT_TRANSFORMS
-    costs = {transform: shape.cycles(transform, is_known) for transform in transforms}
-    transform = min(transforms, key=costs.__getitem__)
+    costs = {t: shape.cycles(t) for t in (TRANSFORMS if is_known else EXACT_TRANSFORMS)}
+    if not is_known:
+        costs = {t: cost + shape.weights(t, form.is_turned) for t, cost in costs.items()}
+    transform = min(costs, key=costs.__getitem__)
     direct, least = shape.direct(), LEAST_CYCLES if is_known else LEAST_TRAINED_CYCLES
     if direct < least or costs[transform] > GAIN * direct:
         return None
@@ -126,13 +129,17 @@ class _Shape:
         """Cycles of the direct form."""
         return self._products(product(self.results), TAPS**2)
 
-    def cycles(self, transform: Transform, is_known: bool) -> float:
-        """Cycles by way of a transform."""
+    def cycles(self, transform: Transform) -> float:
+        """Cycles by way of a transform, with weights that are transformed already."""
         tiles, points = product(self._counts(transform)), transform.size**2
         around = tiles * (self.depth + self.columns) * TRANSFORM_CYCLES
-        if not is_known:
-            around += self.depth * self.columns * WEIGHT_CYCLES
         return self._products(tiles, points) + around * points / self._lanes
+
+    def weights(self, transform: Transform, is_turned: bool) -> float:
+        """Cycles for transforming the weights."""
+        points = WEIGHT_CYCLES * transform.size**2 / self._lanes
+        turns = TURN_CYCLES * TAPS**2 if is_turned else 0
+        return self.depth * self.columns * (points + turns)
 
     def _products(self, rows: int, points: int) -> float:
         """Cycles of matrix products whose right operands come from memory."""

@@ -4,7 +4,7 @@ import os
 
 from irflow.testing import BackendConformance
 
-SHARE = 1 if os.environ.get("IRFLOW_TEST") == "all" else 3
+SHARE = 1 if os.environ.get("IRFLOW_TEST") == "all" else 6
 
 
 class TestNumpy(BackendConformance):

@@ -269,6 +269,7 @@ def test_rows_on_16_bit_floats(name: str, dtype: DType) -> None:
     np.testing.assert_allclose(actual.astype(np.float64), expected, rtol=tolerance)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("source", REAL_TYPES, ids=str)
 @pytest.mark.parametrize("target", REAL_TYPES, ids=str)
 def test_casts(source: DType, target: DType) -> None:

@@ -282,7 +282,11 @@ def test_chosen_by_the_cost(label: str) -> None:
 COMPUTED: dict[str, tuple[Case, Transform | None]] = {
     "stage 1 of ResNet-50": (Case((56, 56), 64, 64), SMALL),
     "stage 3": (Case((14, 14), 256, 256), SMALL),
-    "stage 3, by image": (Case((14, 14), 256, 256, is_adjoint=True), SMALL),
+    "stage 1, by image": (Case((56, 56), 64, 64, is_adjoint=True), SMALL),
+    "stage 3, by image, so many weights are turned": (
+        Case((14, 14), 256, 256, is_adjoint=True),
+        None,
+    ),
     "stage 4, mostly weights": (Case((7, 7), 512, 512), None),
     "worth it for constants": (Case((28, 28), 32, 32), None),
 }

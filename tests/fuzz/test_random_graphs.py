@@ -24,7 +24,7 @@ from tests.irflow.ops.derivatives import check_jvp, check_vjp, float_positions
 
 IS_LONG = os.environ.get("IRFLOW_TEST") == "all"
 PARTS = [(name, number) for name, (_, count) in VARIANTS.items() for number in range(count)]
-EXAMPLES = -(-(20_000 if IS_LONG else 300) // len(PARTS))
+EXAMPLES = -(-(20_000 if IS_LONG else 200) // len(PARTS))
 GRADIENTS = 400 if IS_LONG else 60
 MOST_STEPS = 20
 PASSES = [

@@ -111,7 +111,7 @@ def step(network: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, p: (network(x, p), updated(x, p))
 
 
-@pytest.mark.parametrize("batch", [str(BATCH), "n"])
+@pytest.mark.parametrize("batch", [pytest.param(str(BATCH), marks=pytest.mark.slow), "n"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_pass_keeps_what_a_training_step_computes(name: str, batch: str) -> None:
     network, x, p = NETWORKS[name]

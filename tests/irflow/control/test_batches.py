@@ -146,6 +146,7 @@ def close(found: Any, expected: Any) -> None:
         np.testing.assert_allclose(one, wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("compiled", NUMPY_SLOW[1:], indirect=True)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_values_and_gradients(compiled: Compile, function: Function) -> None:

@@ -46,6 +46,7 @@ def test_a_layer_is_trained_as_by_keras(case: Case) -> None:
     check_trained(case)
 
 
+@pytest.mark.thinned(3)
 @named(CASES)
 def test_compiled_for_any_batch(case: Case) -> None:
     check_compiled(case)

@@ -305,6 +305,7 @@ def test_formulas(case, weighted):
     np.testing.assert_allclose(gathered(metric, t, p, weights), found, rtol=1e-6)
 
 
+@pytest.mark.thinned(3)
 @pytest.mark.parametrize("backend", ["llvm", pytest.param("numpy", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_inside_a_compiled_loop(case, backend):

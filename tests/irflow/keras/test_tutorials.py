@@ -34,6 +34,17 @@ SCORES = {
 }
 
 
+QUICK = (
+    "cnn.py",
+    "custom_parts.py",
+    "plain_arrays.py",
+    "quickstart.py",
+    "regularized.py",
+    "text_lstm.py",
+)
+"""Together they have most of what the others have."""
+
+
 def has_keras(text: str) -> bool:
     """Whether what the script is made for is installed, TensorFlow where it says `tf`."""
     names = ["keras", "tensorflow"] if "import irflow as tf" in text else ["keras"]
@@ -52,7 +63,9 @@ def test_all_scripts_are_run() -> None:
     assert sorted(SCORES) == sorted(p.name for p in HERE.glob("*.py") if p.name != "running.py")
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SCORES]
+)
 def test_a_script_learns(name, monkeypatch, tmp_path) -> None:
     text = (HERE / name).read_text("utf-8")
     data_folder(text, monkeypatch)

@@ -9,6 +9,7 @@ from tests.irflow.lowering.build import NARROW, WIDE, interpreted, lowered, run
 from tests.irflow.ops.test_samples import CASES, SYMBOLIC, Case
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("case", CASES)
 def test_interpreted_loops_equal_numpy(case: Case) -> None:
     graph, inputs = case.bound, case.sample.inputs

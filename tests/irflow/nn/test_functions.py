@@ -42,6 +42,7 @@ def test_gradients(name):
     check_jvp(graph, list(case.arrays), case.wrt)
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
 def test_compiled_with_a_symbolic_batch(name, backend):

@@ -223,6 +223,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.thinned(2)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("function", "args"), CASES)
 def test_as_numpy(function, args, mode, monkeypatch):
