@@ -144,6 +144,12 @@ class Binding:
         except IndexError:
             return Frame(self.program, self.sizes, self.spare)
 
+    def passes_on(self) -> bool:
+        """Whether other sizes may come, for which its arenas are large enough to be given."""
+        frame = self.take()
+        self.frames.append(frame)
+        return bool(self.sizes) and frame.arena.nbytes >= PASSED_ON
+
     def give(self) -> np.ndarray | None:
         """A large arena that no call uses, for other sizes; None if there is none."""
         try:

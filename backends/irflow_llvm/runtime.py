@@ -137,6 +137,8 @@ class LlvmExecutable(Executable):
         if len(self._parts) != 1 or not isinstance(self._parts[0], Segment):
             return None
         bound = self._bind(arrays)
+        if bound.passes_on():
+            return None  # It would keep an arena, beside which a few microseconds are nothing.
         inputs = [
             (dtype, shape, number)
             for (dtype, shape), number in zip(bound.inputs, self._input_numbers, strict=True)

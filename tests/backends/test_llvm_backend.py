@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import irflow as irf
 from irflow import dims, dtypes, ops
 from irflow.autodiff import gradient_graph
 from irflow.backend import CompileOptions, Executable
@@ -263,6 +264,18 @@ def test_large_memory_is_passed_on_to_other_sizes(
         x = normal(size, 16_384)
         np.testing.assert_array_equal(executable([x])[0], np.sort(2 * x, -1))
     assert len(made) == arenas
+
+
+def test_calls_that_come_again_keep_no_large_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(frames, "aligned_bytes", lambda n: made.append(n) or aligned_bytes(n))
+    w = normal(16, 1024)
+    function = irf.jit(lambda x: irf.nn.relu(x @ w) @ w.T, spec=("f32[n, 16]",), backend="llvm")
+    for size in (2000, 1999, 1998) * 4:
+        x = normal(size, 16)
+        expected = np.maximum(x @ w, 0) @ w.T
+        np.testing.assert_allclose(function(x), expected, rtol=1e-3, atol=1e-2)
+    assert len([count for count in made if count >= frames.PASSED_ON]) == 1
 
 
 def test_host_steps_cut_the_native_code() -> None:
