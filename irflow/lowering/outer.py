@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import mul
 
 from irflow.dtypes import DType
 from irflow.loops import Expr, Load, LoopKind
@@ -13,6 +14,8 @@ Rows = Callable[[], Iterator[tuple[Expr, Expr]]]
 """Writes a loop over the rows of a tile: their numbers, and the element of the left operand."""
 Row = Callable[[Expr], Expr]
 """The element of the right operand by its column in the tile."""
+Times = Callable[[Expr, Expr], Expr]
+"""An element on the left times one on the right; of words, what their instruction adds up."""
 
 
 def add_outer_product(
@@ -24,6 +27,7 @@ def add_outer_product(
     rows: Rows,
     row: Row,
     add: Add,
+    times: Times = mul,
 ) -> None:
     """Add all products to a tile, with each element on the left in all lanes of a vector.
 
@@ -36,7 +40,7 @@ def add_outer_product(
             builder.store(held, (context.index(offset),), row(offset))
         for r, left in rows():
             for offset in vectors(context, spot, lanes, is_masked):
-                add(r, offset, left * Load(held, (context.index(offset),)))
+                add(r, offset, times(left, Load(held, (context.index(offset),))))
         return
     held = builder.alloc(dtype, (spot.rows, lanes), name="a")
     for r, left in rows():
@@ -45,4 +49,4 @@ def add_outer_product(
     for offset in vectors(context, spot, lanes, is_masked):
         right = row(offset)
         with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-            add(r, offset, Load(held, (r, context.index(offset % lanes))) * right)
+            add(r, offset, times(Load(held, (r, context.index(offset % lanes))), right))

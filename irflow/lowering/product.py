@@ -30,10 +30,11 @@ from irflow.lowering.blocks import Blocks, Factor, Product, pass_count
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import NestContext
+from irflow.lowering.outer import add_outer_product
 from irflow.lowering.packing import Along, LeftPack, RightPack, SpreadRows
 from irflow.lowering.ready import Known, ReadyPack, known
 from irflow.lowering.schedule import LINE_BYTES
-from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
+from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled
 from irflow.lowering.values import ZERO, Extent, equal, greater, index_of, minimum
 from irflow.lowering.words import NarrowPack, Words, dot_of, word_count
 
@@ -309,10 +310,9 @@ class _Product:
         """
         if spot.last_row is not None:
             spot = self._with_numbers(spot)
-        step = self._by_row if len(spot.widths) <= spot.rows else self._by_column
         start = partial(self._fetch, spot, part)
         for k in unrolled(self.context, part.extent, self.blocks.unrolled, start=start):
-            step(spot, part, k, add)
+            self._step(spot, part, k, add)
 
     def _fetch(self, spot: Spot, part: Pass, number: Expr) -> None:
         """Fetch some of the panel that comes next: an equal part in each round of each tile."""
@@ -334,27 +334,18 @@ class _Product:
             self.builder.store(numbers, (r,), self.context.index(spot.row_at(r)))
         return replace(spot, numbers=numbers)
 
-    def _by_row(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
-        context, lanes = self.context, self.blocks.tile.lanes
-        held = self.builder.alloc(self.cell, (len(spot.widths) * lanes,), name="b")
-        for offset in vectors(context, spot, lanes, self.is_masked):
-            self.builder.store(held, (context.index(offset),), self._right(spot, offset, part, k))
-        with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-            left = self._left(spot, r, part, k)
-            for offset in vectors(context, spot, lanes, self.is_masked):
-                add(r, offset, self._product(left, Load(held, (context.index(offset),))))
+    def _step(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
+        context = self.context
 
-    def _by_column(self, spot: Spot, part: Pass, k: Expr, add: Add) -> None:
-        context, lanes = self.context, self.blocks.tile.lanes
-        held = self.builder.alloc(self.cell, (spot.rows, lanes), name="a")
-        with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-            left = self._left(spot, r, part, k)
-            with context.one_loop(lanes, LoopKind.VECTOR, "l") as lane:
-                self.builder.store(held, (r, lane), left)
-        for offset in vectors(context, spot, lanes, self.is_masked):
-            right = self._right(spot, offset, part, k)
+        def rows() -> Iterator[tuple[Expr, Expr]]:
             with context.one_loop(spot.rows, LoopKind.UNROLL, "r") as r:
-                add(r, offset, self._product(Load(held, (r, context.index(offset % lanes))), right))
+                yield r, self._left(spot, r, part, k)
+
+        def row(offset: Expr) -> Expr:
+            return self._right(spot, offset, part, k)
+
+        lanes, is_masked, times = self.blocks.tile.lanes, self.is_masked, self._product
+        add_outer_product(context, spot, lanes, self.cell, is_masked, rows, row, add, times)
 
     def _product(self, left: Expr, right: Expr) -> Expr:
         return left * right if self.words is None else self.words.dot.product(left, right)
