@@ -88,8 +88,17 @@ class Trainer(Steps):
             DTypeError: data is text.
         """
         given = fitting.FitArguments(
-            *(batch_size, epochs, verbose, callbacks, shuffle, class_weight, initial_epoch),
-            *(steps_per_epoch, validation_steps, validation_batch_size, validation_freq),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
         )
         return fitting.fit(self, (x, y, sample_weight), validation_split, validation_data, given)
 
