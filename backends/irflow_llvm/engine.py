@@ -224,7 +224,9 @@ class Engine:
     def _load(self, codes: Iterable[bytes]) -> None:
         # The engine takes the machine over, so the shared one cannot be used.
         machine = target_machine.__wrapped__()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        # The sections of an object come from one mapping: they reach each other over 2 GiB at most.
+        empty = llvm.parse_assembly("")
+        self._engine = llvm.create_mcjit_compiler(empty, machine, use_lmm=True)
         for code in codes:
             self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
