@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-# Above 6 GiB of data only single pages are free: code of three pages and its page of constants, each
-# put where it fits, would be out of reach of each other, which ends the process.
+# Above 6 GiB of data only single pages are free: code of three pages and its page of constants,
+# each put where it fits, would be out of reach of each other, which ends the process.
 FULL = """
 import ctypes, mmap
 from irflow_llvm.engine import Engine
@@ -18,7 +18,8 @@ def taken(size):
 def place(memory):
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
-lines = "".join(f"%v{i} = fmul double %v{i - 1}, 0x3FF0{i % 7:04x}00000000\\n" for i in range(1, 3000))
+factors = [f"0x3FF{i}000000000000" for i in range(7)]
+lines = "".join(f"%v{i} = fmul double %v{i - 1}, {factors[i % 7]}\\n" for i in range(1, 3000))
 code = f"define double @f(double %v0) {{\\n{lines}ret double %v2999\\n}}\\n"
 Engine(code)  # whatever is imported and allocated once
 pages = [taken(4096) for _ in range(1000)]
