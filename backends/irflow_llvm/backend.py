@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from irflow.backend import Backend, CompileOptions, Executable, Reason
+from irflow.backend import Backend, Capabilities, CompileOptions, Executable, Reason
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
 from irflow.loops import Kernel
 from irflow.lowering import Target
 from irflow.lowering.program import Program
 from irflow.ops import DynamicUpdateSlice
+from irflow_llvm.host import host
 
 _CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
 MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip install llvmlite"
@@ -23,9 +24,7 @@ MISSING = "llvmlite cannot be imported; it is a dependency of irflow: pip instal
 @cache
 def _problem() -> str | None:
     try:
-        from llvmlite import binding
-
-        binding.initialize_native_target()
+        host()
     except ImportError:
         return MISSING
     except RuntimeError as error:
@@ -49,26 +48,22 @@ DOTS = {"avx512bf16": "bf16", "avx512vnni": "u8"}
 @cache
 def host_features() -> frozenset[str]:
     """What this processor has besides the instructions of all of its kind."""
-    from llvmlite import binding
-
-    return frozenset(name for name, has in binding.get_host_cpu_features().items() if has)
+    names = host().features.split(",")
+    return frozenset(name[1:] for name in names if name.startswith("+"))
 
 
 @cache
 def host_target() -> Target:
     """What schedules need to know of this machine."""
-    from llvmlite import binding
-
-    features = binding.get_host_cpu_features()
-    name = binding.get_host_cpu_name()
-    is_arm = bool(features.get("neon"))
+    features = host_features()
+    is_arm = "neon" in features
     width, registers = 16, 32 if is_arm else 16
-    if features.get("avx512f"):
+    if "avx512f" in features:
         width, registers = 64, 32
-    elif features.get("avx"):
+    elif "avx" in features:
         width, registers = 32, 16
-    dots = tuple(dtype for feature, dtype in DOTS.items() if width == 64 and features.get(feature))
-    return Target(name, width, registers, l3_bytes=largest_cache(), dots=dots)
+    dots = tuple(dtype for feature, dtype in DOTS.items() if width == 64 and feature in features)
+    return Target(host().cpu, width, registers, l3_bytes=largest_cache(), dots=dots)
 
 
 class LlvmBackend(Backend):
@@ -81,6 +76,9 @@ class LlvmBackend(Backend):
     name: ClassVar[str] = "llvm"
     level: ClassVar[str] = "program"
     priority: ClassVar[int] = 10
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(lending=True)
 
     def available(self) -> str | None:
         return _problem()
@@ -124,9 +122,9 @@ class LlvmBackend(Backend):
 
     def fingerprint(self) -> tuple[str, ...] | None:
         """LLVM and the processor it compiles for."""
-        from irflow_llvm import engine, workers
+        from irflow_llvm import workers
 
-        return (*engine.identity(), f"pool={workers.is_supported()}")
+        return (*host(), f"pool={workers.is_supported()}")
 
     def save(self, executable: Executable) -> Sequence[bytes | memoryview] | None:
         from irflow_llvm import stored

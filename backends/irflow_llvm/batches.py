@@ -22,7 +22,7 @@ from irflow_llvm.engine import Code, cached_code
 from irflow_llvm.module import Module
 from irflow_llvm.pool import PARALLEL
 
-SENT = 80_000
+SENT = 50_000
 """Characters of kernels that are compiled together; some hundredths of a second."""
 
 

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import binding
 
 from irflow import log, tree
 from irflow.backend.calling import Builtin, Convention, Handles
@@ -33,7 +32,7 @@ from irflow_llvm.builtin_text import (
     Table,
     builtin_text,
 )
-from irflow_llvm.engine import Engine
+from irflow_llvm.engine import Engine, add_function
 
 HEAD = object.__basicsize__
 ARRAY = {
@@ -42,6 +41,7 @@ ARRAY = {
     "rank": HEAD + 8,
     "shape": HEAD + 16,
     "strides": HEAD + 24,
+    "base": HEAD + 32,
     "dtype": HEAD + 40,
     "flags": HEAD + 48,
 }
@@ -76,7 +76,7 @@ class _Method(ctypes.Structure):
 def builtin(
     convention: Convention,
     inputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]],
-    outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]],
+    outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int, int | None]],
     frame: Callable[[], tuple[int, int, object]],
     entry: int,
     releases: bool,
@@ -86,7 +86,7 @@ def builtin(
     Args:
         convention: what it takes and returns.
         inputs: dtype, shape and buffer number of each input.
-        outputs: the same of the outputs.
+        outputs: the same of the outputs, and the input whose elements each starts with.
         frame: makes memory for one call: the addresses of the pointers to buffers and of the
             sizes, and what owns them.
         entry: the address of the program's code.
@@ -116,11 +116,12 @@ class _Maker:
         self,
         convention: Convention,
         inputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]],
-        outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int]],
+        outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...], int, int | None]],
         frame: Callable[[], tuple[int, int, object]],
     ) -> None:
         self.convention = convention
-        self.rows = iter(convention.leaves)
+        gone = convention.gone or (None,) * len(convention.leaves)
+        self.rows = iter(zip(convention.leaves, gone, strict=True))
         self.inputs = inputs
         self.outputs = outputs
         self.frame = frame
@@ -173,7 +174,7 @@ class _Maker:
         return self.record(words)
 
     def leaf(self, words: list[int]) -> None:
-        is_weak, place, cls = next(self.rows)
+        (is_weak, place, cls), gone = next(self.rows)
         dtype, shape, number = self.inputs[place]
         self.kept.append(dtype)
         words[Part.KIND] = KINDS.index("leaf" if cls is None else number_kind(cls, dtype))
@@ -184,9 +185,10 @@ class _Maker:
         words[Part.WEAK] = id(is_weak)
         words[Part.NUMBER] = number
         words[Part.PLACE] = place
+        words[Part.GONE] = 0 if gone is None else id(gone)
 
     def output(self, position: int) -> list[int]:
-        dtype, shape, number = self.outputs[position]
+        dtype, shape, number, start = self.outputs[position]
         self.kept.append(dtype)
         words = [0] * Output.WORDS
         words[Output.DTYPE] = id(dtype)
@@ -195,6 +197,8 @@ class _Maker:
         words[Output.BYTES] = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         words[Output.PROTOTYPE] = id(self.convention.results[position])
         words[Output.NUMBER] = number
+        words[Output.START] = -1 if start is None else self.inputs[start][2]
+        words[Output.PLACE] = 0 if start is None else start
         return words
 
     @staticmethod
@@ -205,11 +209,13 @@ class _Maker:
 
         def make() -> int:
             pointers, sizes, owner = frame()
-            held, numbers = np.zeros((2, count + 1), np.int64)
+            room = np.zeros((5, count + 1), np.int64)
             words = np.zeros(Frame.WORDS, np.int64)
             words[Frame.POINTERS], words[Frame.SIZES] = pointers, sizes
-            words[Frame.ARRAYS], words[Frame.NUMBERS] = held.ctypes.data, numbers.ctypes.data
-            kept.extend((owner, held, numbers, words))
+            parts = Frame.ARRAYS, Frame.NUMBERS, Frame.LENT, Frame.CHANGES
+            for part, row in zip(parts, room, strict=False):  # the last one takes two
+                words[part] = row.ctypes.data
+            kept.extend((owner, room, words))
             return int(words.ctypes.data)
 
         return make
@@ -259,10 +265,10 @@ def engine() -> Engine:
     names = dict.fromkeys(FUNCTIONS, ctypes.pythonapi) | dict.fromkeys(MEMORY, ctypes.CDLL(None))
     for name, library in names.items():
         function = getattr(library, name)
-        binding.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+        add_function(name, ctypes.cast(function, ctypes.c_void_p).value or 0)
     table = _numpy_table()
-    binding.add_symbol(NEW_ARRAY, table[_NEW_ENTRY])
-    binding.add_symbol(SET_BASE, table[_BASE_ENTRY])
+    add_function(NEW_ARRAY, table[_NEW_ENTRY])
+    add_function(SET_BASE, table[_BASE_ENTRY])
     made = Engine(builtin_text(ARRAY), level=1)
     # Results may outlive all else, and at their end they run this code.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
@@ -322,6 +328,7 @@ def _is_as_expected(array: np.ndarray) -> bool:
         and word("data") == array.__array_interface__["data"][0]
         and word("dtype") == id(array.dtype)
         and word("flags", ctypes.c_int32) & (IN_ORDER | ALIGNED) == flags
+        and word("base") == (0 if array.base is None else id(array.base))
     )
     # The strides come right after the sizes: the address is one before anything is read there.
     shape, rank = word("shape"), array.ndim
@@ -349,7 +356,7 @@ def _runs() -> bool:
     buffers = (ctypes.c_void_p * 2)()
     row = (numbers.dtype, numbers.shape)
     made = _Maker(
-        convention, [(*row, 0)], [(*row, 1)], lambda: (ctypes.addressof(buffers), 0, buffers)
+        convention, [(*row, 0)], [(*row, 1, None)], lambda: (ctypes.addressof(buffers), 0, buffers)
     ).make(engine().address("irflow_probe"), releases=True)
     made({"x": numbers})  # It makes the frame.
     before = [sys.getrefcount(thing) for thing in (numbers, note, other, numbers.dtype)]

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from irflow.errors import LoweringError
-from irflow_llvm import engine
+from irflow_llvm import llvm
+from irflow_llvm.engine import LEVEL
 
 FAILED = 3
 """The exit code of a child that has an error to tell."""
@@ -48,7 +49,7 @@ HERE = Machine()
 
 
 def machine_code(
-    text: str, level: int = engine.LEVEL, machine: Machine = HERE, kind: str = "object"
+    text: str, level: int = LEVEL, machine: Machine = HERE, kind: str = "object"
 ) -> bytes:
     """The machine code of a module as an object file, or as assembly text.
 
@@ -99,10 +100,10 @@ def main(head: Mapping[str, Any]) -> None:
 
 def _made(text: str, level: int, machine: Machine, kind: str) -> bytes:
     try:
-        target = engine.target_machine(*machine)
+        target = llvm.target_machine(*machine)
     except RuntimeError as error:
         raise LoweringError(f"LLVM knows no such machine: {error}") from None
-    module = engine.compiled(text, level, target)
+    module = llvm.compiled(text, level, target)
     if kind == "assembly":
         return str(target.emit_assembly(module)).encode()
     if kind == "search":

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
+from irflow.records import dataclass
 from irflow.scalars import Literal, Operand, Scalar
 
 REGISTER = {"bool": "i1", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double"}
@@ -28,6 +29,9 @@ COMPUTING = (
     *("getelementptr ", "insertelement ", "shufflevector "),
 )
 """How instructions start that neither read nor write memory and that code repeats most."""
+
+if TYPE_CHECKING:
+    from irflow_llvm.cells import Cells
 
 RowSpelling = Callable[[Scalar, "tuple[Value, ...]"], "Value"]
 
@@ -149,6 +153,7 @@ class Code:
         written: names of results in this basic block, by instruction.
         features: of the processor for which instructions may be chosen.
         indices: the literal indices so far.
+        cells: what register buffers hold in this basic block, by name.
     """
 
     spell: RowSpelling
@@ -160,6 +165,7 @@ class Code:
     written: dict[str, str] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
     indices: dict[int, Value] = field(default_factory=dict)
+    cells: dict[str, Cells] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------- making values
 
@@ -280,6 +286,7 @@ class Code:
         self.lines.append(f"{label}:")
         self.label = label
         self.written.clear()
+        self.cells.clear()
 
     def rarely(self, condition: Value, other: Callable[[], Value], value: Value) -> Value:
         """`value`; in lanes where the condition holds, what `other` writes.
@@ -302,10 +309,17 @@ class Code:
         choices = f"[ {value.text}, %{before} ], [ {chosen.text}, %{last} ]"
         return self.put(f"phi {value.type} {choices}", value.dtype, value.lanes)
 
+    def settle(self) -> None:
+        """Write what register buffers hold and memory does not."""
+        for cells in self.cells.values():
+            cells.settle()
+
     def jump(self, label: str, extra: str = "") -> None:
+        self.settle()
         self.line(f"br label %{label}{extra}")
 
     def branch(self, condition: Value, then: str, otherwise: str, extra: str = "") -> None:
+        self.settle()
         self.line(f"br i1 {condition.text}, label %{then}, label %{otherwise}{extra}")
 
 

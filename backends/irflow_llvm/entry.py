@@ -11,7 +11,7 @@ steps is one native call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from irflow import dtypes
@@ -25,6 +25,7 @@ from irflow.lowering.steps import (
     HostStep,
     KernelStep,
     LoopStep,
+    LoopView,
     RowsStep,
     Step,
     SwitchStep,
@@ -36,25 +37,10 @@ from irflow.lowering.steps import (
 from irflow_llvm.code import Value
 from irflow_llvm.expressions import ExpressionWriter
 from irflow_llvm.module import Module
+from irflow_llvm.parts import Part, Segment
 from irflow_llvm.pool import PARALLEL
 
 COPY = "llvm.memcpy.p0.p0.i64"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Steps that run in one native call.
-
-    Attributes:
-        name: of the entry function.
-        steps: the steps in order, none of which needs the host.
-    """
-
-    name: str
-    steps: tuple[Step, ...]
-
-
-Part = Segment | HostStep
 
 
 def segments(program: Program) -> list[Part]:
@@ -132,8 +118,8 @@ class _EntryWriter(ExpressionWriter):
                 yield from _update_sizes(step)
             if isinstance(step, LoopStep):
                 yield 0 if step.length is None else step.length
-                for view, base in step.views:
-                    yield self.stride(view, base)
+                for view in step.views:
+                    yield self.stride(view.view, view.base)
             if isinstance(step, RowsStep):
                 yield step.rows
                 yield step.count
@@ -239,13 +225,30 @@ class _EntryWriter(ExpressionWriter):
 
     def views(self, step: LoopStep, counter: Value, length: Value | None) -> None:
         """The buffers that lie elsewhere in each repetition."""
-        place = counter
-        if step.reverse and length is not None:
-            last = self.code.put(f"sub i64 {length.text}, 1", dtypes.i64)
-            place = self.code.binary("sub", last, counter)
-        for view, base in step.views:
-            offset = self.code.binary("mul", place, self.size(self.stride(view, base)))
-            self.code.line(f"%b{view} = getelementptr i8, ptr %b{base}, {offset.typed}")
+        for view in step.views:
+            place = self.place(view, counter, length if step.reverse else None)
+            offset = self.code.binary("mul", place, self.size(self.stride(view.view, view.base)))
+            found = f"getelementptr i8, ptr %b{view.base}, {offset.typed}"
+            if view.edge is not None and length is not None:
+                first = self.code.literal(0, dtypes.i64)
+                end = first if view.shift < 0 else self.code.binary("sub", length, self.one)
+                is_edge = self.code.put(f"icmp eq i64 {counter.text}, {end.text}", dtypes.bool_)
+                inside = self.code.raw(found)
+                found = f"select i1 {is_edge.text}, ptr %b{view.edge}, ptr {inside}"
+            self.code.line(f"%b{view.view} = {found}")
+
+    @property
+    def one(self) -> Value:
+        return self.code.literal(1, dtypes.i64)
+
+    def place(self, view: LoopView, counter: Value, length: Value | None) -> Value:
+        """Which element a view is; of a loop that goes backwards, by its length."""
+        shifted = counter
+        if view.shift:
+            shifted = self.code.binary("add", counter, self.code.literal(view.shift, dtypes.i64))
+        if length is None:
+            return shifted
+        return self.code.binary("sub", self.code.binary("sub", length, self.one), shifted)
 
     # ------------------------------------------------------------------- what runs at the same time
 
@@ -355,8 +358,7 @@ class _BlockWriter(_PartWriter):
 def outside(given: Sequence[Step]) -> list[int]:
     """The buffers that steps find, but for those that lie in others."""
     steps = list(every_step(given))
-    views = {view for s in steps if isinstance(s, LoopStep) for view, _ in s.views}
-    views |= {v.view for s in steps if isinstance(s, RowsStep) for v in s.views}
+    views = {v.view for s in steps if isinstance(s, LoopStep | RowsStep) for v in s.views}
     return sorted({n for step in steps for n in own_buffers(step)} - views)
 
 

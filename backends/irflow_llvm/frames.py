@@ -117,7 +117,8 @@ class Binding:
     Attributes:
         sizes: values by name.
         inputs: dtype and shape of each input.
-        outputs: shape, dtype and buffer number of each output.
+        outputs: shape, dtype and buffer number of each output, and the input whose elements it
+            starts with.
         frames: memory that no call uses at the moment.
 
     Args:
@@ -131,9 +132,9 @@ class Binding:
         self.spare = spare
         self.sizes = dict(sizes)
         self.inputs = [(v.type.dtype.numpy, concrete(v.type, sizes)) for v in program.graph.inputs]
+        outputs = [(n, program.buffers[n]) for n in program.output_numbers()]
         self.outputs = [
-            (concrete(program.buffers[n].type, sizes), program.buffers[n].type.dtype.numpy, n)
-            for n in program.output_numbers()
+            (concrete(b.type, sizes), b.type.dtype.numpy, n, b.start) for n, b in outputs
         ]
         self.frames: deque[Frame] = deque()
 

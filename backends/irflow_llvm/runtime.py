@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import binding
 
 from irflow import log
 from irflow.backend import CompileOptions, Executable
 from irflow.backend.calling import Builtin, Convention
 from irflow.ir.evaluate import bind_sizes, run_node
-from irflow.lowering import grain
-from irflow.lowering.limit import require_within
 from irflow.lowering.program import Program
 from irflow.lowering.steps import HostStep, KernelStep, LoopStep, every_step
-from irflow_llvm import engine, workers
+from irflow_llvm import workers
 from irflow_llvm.address import address
-from irflow_llvm.backend import host_features
-from irflow_llvm.batches import Batches
-from irflow_llvm.builtin import builtin
-from irflow_llvm.emit import emit_module
-from irflow_llvm.entry import Part, Segment, entry_text, segments
+from irflow_llvm.engine import Engine
 from irflow_llvm.frames import PASSED_ON, Binding, Frame, concrete
+from irflow_llvm.parts import Part, Segment
+
+if TYPE_CHECKING:
+    from irflow_llvm.batches import Batches
+
+# What compiles and prints is imported when it is needed: programs that are found on disk start
+# sooner without it.
 
 KEPT_SIZES = 16
 """For so many combinations of symbolic sizes the memory is kept between calls."""
@@ -39,9 +40,9 @@ _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
 @lru_cache(maxsize=256)
-def engine_for(codes: tuple[bytes, ...]) -> engine.Engine:
+def engine_for(codes: tuple[bytes, ...]) -> Engine:
     """Object files in memory; equal ones are there once."""
-    return engine.Engine.of_objects(codes)
+    return Engine.of_objects(codes)
 
 
 class LlvmExecutable(Executable):
@@ -59,6 +60,9 @@ class LlvmExecutable(Executable):
     def __init__(
         self, program: Program, options: CompileOptions, batches: Batches | None = None
     ) -> None:
+        from irflow_llvm.batches import Batches
+        from irflow_llvm.entry import entry_text, segments
+
         super().__init__(program.graph)
         self.program = program
         self.level = self.level_of(options)
@@ -82,9 +86,11 @@ class LlvmExecutable(Executable):
     @cached_property
     def text(self) -> str:
         """The module, as LLVM IR."""
-        return self._module_text(workers.is_supported(), host_features())
+        from irflow_llvm import listings
 
-    def open(self, program: Program, parts: Sequence[Part], made: engine.Engine) -> None:
+        return listings.text(self.program)
+
+    def open(self, program: Program, parts: Sequence[Part], made: Engine) -> None:
         """Get ready for calls.
 
         Args:
@@ -103,7 +109,7 @@ class LlvmExecutable(Executable):
         }
         self._bindings: dict[tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...], Binding] = {}
         self._lock = threading.Lock()
-        self._input_numbers = program.numbers("input")
+        self._input_numbers = program.input_numbers()
 
     @property
     def is_native(self) -> bool:
@@ -115,19 +121,24 @@ class LlvmExecutable(Executable):
         """Whether a call may take long enough that other threads should run meanwhile."""
         return is_long(self.program)
 
-    def _module_text(self, cuts: bool, features: frozenset[str] = frozenset()) -> str:
-        entries = entry_text(segments(self.program), self.program, cuts)
-        return emit_module(self.program.kernels(), entries, cuts=cuts, features=features)
-
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return self.overwriting(arrays, ())
+
+    def overwriting(self, arrays: Sequence[np.ndarray], spent: Collection[int]) -> list[np.ndarray]:
         bound = self._bind(arrays)
         held = [contiguous(array) for array in arrays]
-        results = [np.empty(shape, dtype) for shape, dtype, _ in bound.outputs]
+
+        def result(shape: tuple[int, ...], dtype: np.dtype[Any], start: int | None) -> np.ndarray:
+            if start is None:
+                return np.empty(shape, dtype)
+            return held[start] if start in spent else held[start].copy()
+
+        results = [result(shape, dtype, start) for shape, dtype, _, start in bound.outputs]
         frame = bound.take()
         pointers = frame.pointers
         for number, array in zip(self._input_numbers, held, strict=True):
             pointers[number] = address(array)
-        for (_, _, number), array in zip(bound.outputs, results, strict=True):
+        for (_, _, number, _), array in zip(bound.outputs, results, strict=True):
             pointers[number] = address(array)
         self._run(bound, frame, held, results)
         bound.frames.append(frame)
@@ -143,12 +154,14 @@ class LlvmExecutable(Executable):
             (dtype, shape, number)
             for (dtype, shape), number in zip(bound.inputs, self._input_numbers, strict=True)
         ]
-        outputs = [(dtype, shape, number) for shape, dtype, number in bound.outputs]
+        outputs = [(dtype, shape, n, start) for shape, dtype, n, start in bound.outputs]
 
         def frame() -> tuple[int, int, object]:
             made = bound.take()
             places = ctypes.addressof(made.pointers), ctypes.addressof(made.sizes)
             return (*places, (made, self))
+
+        from irflow_llvm.builtin import builtin
 
         entry = self._engine.address(self._parts[0].name)
         return builtin(convention, inputs, outputs, frame, entry, self.is_long)
@@ -160,6 +173,8 @@ class LlvmExecutable(Executable):
             return found
         sizes = bind_sizes(self.program.graph, arrays)
         if self.memory_limit is not None and sizes:  # Without symbols, it was asked before.
+            from irflow.lowering.limit import require_within
+
             require_within(self.program, sizes, self.memory_limit)
         bound = Binding(self.program, sizes, self._spare)
         with self._lock:
@@ -187,7 +202,7 @@ class LlvmExecutable(Executable):
             return
         memory = dict(frame.arrays)
         memory.update(zip(self._input_numbers, inputs, strict=True))
-        memory.update((n, a) for (_, _, n), a in zip(bound.outputs, outputs, strict=True))
+        memory.update((n, a) for (_, _, n, _), a in zip(bound.outputs, outputs, strict=True))
         for part in self._parts:
             match part:
                 case Segment(name):
@@ -200,21 +215,16 @@ class LlvmExecutable(Executable):
         return ("graph", "loops", "llvm", "asm", "object")
 
     def listing(self, kind: str) -> str:
-        match kind:
-            case "loops":
-                return str(self.program)
-            case "llvm":
-                return self.text
-            case "asm":
-                return engine.assembly(self.text, self.level)
-            case "object":
-                return section_table(self.object_code())
-            case _:
-                return super().listing(kind)
+        from irflow_llvm import listings
+
+        found = listings.listing(self.program, self.level, kind)
+        return super().listing(kind) if found is None else found
 
     def object_code(self) -> bytes:
         """The machine code as an object file, which needs nothing else and runs on one thread."""
-        return engine.object_code(self._module_text(False, host_features()), self.level)
+        from irflow_llvm import listings
+
+        return listings.object_code(self.program, self.level)
 
     def machine_code(self, kind: str, triple: str, cpu: str) -> bytes:
         """The same for another machine, as `"object"` or `"asm"`; its loops are cut for this one.
@@ -222,15 +232,15 @@ class LlvmExecutable(Executable):
         Raises:
             LoweringError: LLVM knows no such machine, or cannot compile a kernel for it.
         """
-        from irflow_llvm import child
+        from irflow_llvm import listings
 
-        machine = child.Machine(cpu, "", triple)
-        text = self._module_text(cuts=False)
-        return child.machine_code(text, self.level, machine, "assembly" if kind == "asm" else kind)
+        return listings.machine_code(self.program, self.level, kind, triple, cpu)
 
 
 def is_long(program: Program) -> bool:
     """Whether a call may take long enough that other threads should run meanwhile."""
+    from irflow.lowering import grain
+
     steps = list(every_step(program.steps))
     if program.symbols or any(isinstance(step, LoopStep) for step in steps):
         return True
@@ -255,10 +265,3 @@ def contiguous(array: np.ndarray) -> np.ndarray:
     if flags.c_contiguous and flags.aligned:
         return array
     return np.array(array, order="C", copy=True)
-
-
-def section_table(code: bytes) -> str:
-    """The sections of an object file: name and size."""
-    sections = binding.ObjectFileRef.from_data(code).sections()
-    rows = [((section.name() or b"-").decode(), section.size()) for section in sections]
-    return "\n".join(f"{name:24} {size:8} bytes" for name, size in rows)

@@ -11,7 +11,7 @@ from irflow.lowering.program import Program
 from irflow.lowering.stored import StoredProgram, read_program, write_program
 from irflow_llvm import workers
 from irflow_llvm.engine import Code, Engine
-from irflow_llvm.entry import Segment
+from irflow_llvm.parts import Segment
 from irflow_llvm.pool import PARALLEL
 from irflow_llvm.runtime import LlvmExecutable
 

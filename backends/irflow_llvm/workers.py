@@ -17,11 +17,9 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from llvmlite import binding
-
 from irflow import log
 from irflow.errors import UsageError
-from irflow_llvm.engine import Engine
+from irflow_llvm.engine import Engine, add_function
 from irflow_llvm.pool import FUTEX, MOST_PROCESSORS, PARALLEL, pool_text
 
 _CGROUP = Path("/sys/fs/cgroup/cpu.max")
@@ -98,7 +96,7 @@ class Pool:
     def __init__(self) -> None:
         self._engine = Engine(*code())
         self.address = self._engine.address(PARALLEL)
-        binding.add_symbol(PARALLEL, self.address)
+        add_function(PARALLEL, self.address)
         self._worker = ctypes.c_void_p(self._engine.address("irflow_worker"))
         prototype = ctypes.CFUNCTYPE(None)
         self._stop = prototype(self._engine.address("irflow_stop_workers"))

@@ -2,8 +2,9 @@
 
 An entry is one file, named by the hash of everything that its content depends on. It is written
 under another name and then renamed, so that no process sees half of one; it begins with length and
-checksum of its content, so that a damaged one is recognised and made anew. Entries that were not
-used for the longest time are deleted once all together are larger than `LIMIT`.
+checksum of its content, so that a damaged one is recognised and made anew. A large one is looked
+through once after each start of the system, and when it changes. Entries that were not used for the
+longest time are deleted once all together are larger than `LIMIT`.
 
 The code is run without further questions. A folder that others may write to is therefore refused.
 
@@ -19,16 +20,16 @@ import mmap
 import os
 import re
 import stat
-import tempfile
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
 from irflow import log
+from irflow.records import dataclass
 
 LIMIT = 512 * 2**20
 """Bytes that all entries may have together."""
@@ -39,11 +40,17 @@ LARGE = 4 * 2**20
 PIECE = 2**18
 """So many bytes of an entry are checked at a time."""
 
+TICK = 10**9
+"""Nanoseconds; no clock of a file system is coarser."""
+
 _HEAD = 64
 """Where the content of a file begins: at the start of a line of the caches."""
 _SUFFIX = ".entry"
-_NAME = re.compile(r"[0-9a-f]{64}")
+_CHECKED = "user.irflow.checked"
+"""An attribute of a file: the state in which its checksum was found right."""
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 Content = bytes | memoryview
 """Bytes; of an array those in memory, so that its elements are not copied."""
@@ -88,6 +95,36 @@ def cached(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
     made = make()
     _keep(path, [made])
     return made
+
+
+def noted(name: str, state: str, make: Callable[[], str]) -> str:
+    """A text that `make` returns, or returned before in the same state; the last one is kept.
+
+    Args:
+        name: of a file beside the entries.
+        state: a line; when it changes, so may the text.
+        make: computes the text.
+    """
+    place = _usable_folder()
+    if place is None:
+        return make()
+    found = _read(place / name)
+    if found is not None:
+        before, _, text = bytes(found).decode().partition("\n")
+        if before == state:
+            return text
+    made = make()
+    _keep(place / name, [f"{state}\n{made}".encode()])
+    return made
+
+
+@cache
+def booted() -> str | None:
+    """A name for the time since the system started; None where it has none."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
 
 
 def is_usable() -> bool:
@@ -139,7 +176,7 @@ def entries(place: Path) -> list[Entry]:
     for path in place.glob(f"*/*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             status = path.stat()
-            found.append(Entry(path, status.st_size, status.st_mtime))
+            found.append(Entry(path, status.st_size, status.st_atime))
     return sorted(found, key=lambda entry: (-entry.used, entry.path.name))
 
 
@@ -170,17 +207,52 @@ def _path(place: Path, name: str) -> Path:
 def _read(path: Path) -> Content | None:
     try:
         with path.open("rb") as file:
-            # A look at pages that are mapped would have all of them in memory beforehand.
-            is_whole = file.read(_HEAD) == _head(iter(partial(file.read, PIECE), b""))
-            content = _content(file) if is_whole else None
+            content = _content(file) if _is_whole(file) else None
+            _note_use(file.fileno())
     except OSError:
         return None
     if content is None:
         log.write("kernels", f"cache: {path} is damaged, and is made anew")
-        return None
-    with contextlib.suppress(OSError):
-        os.utime(path)
     return content
+
+
+def _note_use(file: int) -> None:
+    with contextlib.suppress(OSError):
+        # The time of the last change stays, as it tells whether there was one.
+        os.utime(file, ns=(time.time_ns(), os.fstat(file).st_mtime_ns))
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    """Whether the checksum is right."""
+    is_large = os.fstat(file.fileno()).st_size >= LARGE
+    if is_large and _is_checked(file.fileno()):
+        return True
+    # A look at pages that are mapped would have all of them in memory beforehand.
+    is_right = file.read(_HEAD) == _head(iter(partial(file.read, PIECE), b""))
+    if is_large and is_right:
+        _note_check(file.fileno())
+    return is_right
+
+
+def _is_checked(file: int) -> bool:
+    """Whether the checksum was found right since the system started, and nothing changed."""
+    with contextlib.suppress(OSError, AttributeError):  # Not all systems have such attributes.
+        return os.getxattr(file, _CHECKED) == _state(file)
+    return False
+
+
+def _note_check(file: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        # Were a change to follow within the same tick, the time would tell nothing of it.
+        os.utime(file, ns=(time.time_ns(), time.time_ns() - TICK))
+        if (state := _state(file)) is not None:
+            os.setxattr(file, _CHECKED, state)
+
+
+def _state(file: int) -> bytes | None:
+    """What changes with the content of a file, and when the system starts."""
+    status, boot = os.fstat(file), booted()
+    return None if boot is None else f"{boot} {status.st_size} {status.st_mtime_ns}".encode()
 
 
 def _head(pieces: Iterable[Content]) -> bytes:
@@ -210,14 +282,17 @@ def _content(file: BinaryIO) -> Content:
 
 def _write(path: Path, pieces: Sequence[Content]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = path.with_suffix(f".{os.urandom(8).hex()}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(part, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(_head(pieces))
             file.writelines(pieces)
-        os.replace(name, path)
+            file.flush()
+            if file.tell() >= LARGE:
+                _note_check(file.fileno())
+        os.replace(part, path)
     except BaseException:
-        os.unlink(name)
+        part.unlink(missing_ok=True)
         raise
     # Looking through the whole folder costs more than an entry, so that it is not done each time.
     if path.name[2] == "0":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 from irflow.compiler.pipeline import Lowered
 from irflow.ir.graph import Graph
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ class Lowered:
         """The loop nests, for backends that take programs; `watch` gets each as it is written."""
         from irflow.lowering.lower import lower_graph
 
-        return lower_graph(self.graph, self.options.name, self.backend.target(), watch)
+        name, target, lent = self.options.name, self.backend.target(), self.options.lent
+        return lower_graph(self.graph, name, target, watch, lent=lent)
 
     def compile(self) -> Executable:
         """Let the backend make an executable.

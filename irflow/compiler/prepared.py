@@ -39,6 +39,7 @@ def prepare(
     *,
     level: int = 2,
     memory_limit: int | None = None,
+    lent: tuple[int, ...] = (),
 ) -> Lowered:
     """`lower` for whoever wants nothing but the executable.
 
@@ -51,12 +52,14 @@ def prepare(
         level: the optimisation level, 0 to 3.
         memory_limit: the most bytes that intermediate values may take; values are computed again
             as far as it asks for that.
+        lent: inputs in whose memory results may be written, where nobody else has it.
 
     Raises:
         UnsupportedError: there is a limit, and the backend plans no memory.
     """
     chosen = backend if isinstance(backend, Backend) else selected_backend(backend)
-    options = CompileOptions(graph.name, level, memory_limit=memory_limit)
+    lent = lent if chosen.capabilities().lending else ()
+    options = CompileOptions(graph.name, level, memory_limit=memory_limit, lent=lent)
     if memory_limit is None:
         return _Prepared(graph, chosen, pipeline_for(chosen, level), options)
     if chosen.level == "graph":
@@ -124,7 +127,9 @@ class _Limited(_Prepared):
         for passes in AGAIN:
             pipeline = pipeline_for(backend, options.level, {"late": passes.format(limit)})
             graph, report = passed(self._traced, backend, pipeline, level=options.level)
-            program = lower_graph(graph, options.name, backend.target(), has_forks=False)
+            program = lower_graph(
+                graph, options.name, backend.target(), has_forks=False, lent=options.lent
+            )
             try:
                 require_within(program, nominal_sizes(graph), limit)
             except ArenaError as error:

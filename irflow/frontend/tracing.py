@@ -12,12 +12,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from irflow import tree
+from irflow.compiler.hashing import hash_soon
 from irflow.errors import ConcretizationError, LeakedTracerError
 from irflow.frontend.handover import held
 from irflow.ir import DenseArray, TensorType
@@ -26,6 +26,7 @@ from irflow.ir.evaluate import run_node
 from irflow.ir.graph import Graph, Value
 from irflow.ir.signature import InputRole
 from irflow.ops.constants import Constant
+from irflow.records import dataclass
 
 if TYPE_CHECKING:
     from irflow.frontend.tensor import Tensor
@@ -101,6 +102,8 @@ class Trace:
         known = self._constants.get(id(array))
         if known is None:
             content = array if isinstance(array, DenseArray) else DenseArray(array)
+            if self.is_compiled:
+                hash_soon(content)
             (value,) = self.builder.emit(Constant(content), ())
             known = self._constants[id(array)] = (array, value)
         return known[1]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from irflow.records import dataclass
 
 LINE_BYTES = 64
 """A line of the caches, where contents of arrays begin."""

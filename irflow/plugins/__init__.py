@@ -10,16 +10,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from irflow.backend import Backend
 from irflow.errors import BackendUnavailableError, PluginError, nearest
+from irflow.plugins.declared import Point, points
+from irflow.records import dataclass
 from irflow.transform import Pass
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution, SelectableGroups
 
 BACKENDS = "irflow.backends"
 PASSES = "irflow.passes"
@@ -74,25 +71,17 @@ _registered: dict[tuple[str, str], type] = {}
 @cache
 def _declared(group: str) -> dict[str, tuple[Entry, ...]]:
     found: dict[str, tuple[Entry, ...]] = {}
-    for point in _points().select(group=group):
-        entry = Entry(group, point.name, point.value, _label(point.dist))
-        if entry not in found.get(point.name, ()):
+    for point in _points():
+        entry = Entry(*point)
+        if point.group == group and entry not in found.get(point.name, ()):
             found[point.name] = (*found.get(point.name, ()), entry)
     return {name: tuple(sorted(found[name], key=_own_first)) for name in sorted(found)}
 
 
-# Both read files of every installed distribution, or parse a long one, each time they are asked.
+# It looks at every installed distribution each time it is asked.
 @cache
-def _points() -> SelectableGroups:
-    # It imports the parser of e-mail: only programs that look for a plugin pay for it.
-    from importlib.metadata import entry_points
-
-    return entry_points()
-
-
-@cache
-def _label(owner: Distribution | None) -> str:
-    return f"{owner.name} {owner.version}" if owner else "unknown distribution"
+def _points() -> list[Point]:
+    return points((BACKENDS, PASSES))
 
 
 def _own_first(entry: Entry) -> tuple[bool, str]:

@@ -13,7 +13,7 @@ import irflow as irf
 from irflow import compiler
 from irflow.compiler import kept, prepared
 from irflow.errors import LoweringError
-from irflow_llvm import batches, engine
+from irflow_llvm import batches, engine, llvm
 from irflow_llvm.runtime import LlvmExecutable
 from irflow_llvm.stored import StoredExecutable
 
@@ -108,8 +108,8 @@ def test_threads_make_code_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("irflow_llvm.batches.cached_code", noted)
     made(1, monkeypatch)
-    expected = [engine.target_machine().emit_object(engine.compiled(text, 1)) for text in texts]
+    expected = [llvm.target_machine().emit_object(llvm.compiled(text, 1)) for text in texts]
     with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(lambda text: engine.object_code(text, 1), texts * 4)) == expected * 4
-    monkeypatch.setattr(engine, "_emit", lambda: None)
-    assert engine.object_code(texts[0], 1) == expected[0], "with the lock"
+        assert list(pool.map(lambda text: llvm.object_code(text, 1), texts * 4)) == expected * 4
+    monkeypatch.setattr(llvm, "_emit", lambda: None)
+    assert llvm.object_code(texts[0], 1) == expected[0], "with the lock"

@@ -8,12 +8,12 @@ import pytest
 
 import irflow as irf
 from irflow.errors import LoweringError
-from irflow_llvm import engine, runtime
+from irflow_llvm import engine, llvm, runtime
 from irflow_llvm.child import Machine, machine_code
 
 GOOD = "define i32 @good(i32 %x) {\n  %y = add i32 %x, 1\n  ret i32 %y\n}\n"
 # The processor at hand has no such instruction, and LLVM ends the process.
-OTHER = "aarch64.neon.umaxv" if "86" in engine.target_machine().triple else "x86.sse42.crc32"
+OTHER = "aarch64.neon.umaxv" if "86" in llvm.target_machine().triple else "x86.sse42.crc32"
 BAD = f"""{GOOD}
 declare i32 @llvm.{OTHER}.i32.v4i32(<4 x i32>)
 define i32 @bad(<4 x i32> %x) {{
@@ -40,15 +40,15 @@ def test_an_end_of_the_child_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_code_of_a_child_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IRFLOW_COMPILE_IN_CHILD", "1")
-    monkeypatch.setattr(engine, "object_code", None)
+    monkeypatch.setattr(llvm, "object_code", None)
     runtime.engine_for.cache_clear()
     function = irf.jit(lambda x: x * 3.25 + 0.625, backend="llvm")
     np.testing.assert_array_equal(function(np.arange(4.0)), np.arange(4.0) * 3.25 + 0.625)
 
 
 def test_the_code_is_the_same_as_ours() -> None:
-    assert machine_code(GOOD) == engine.object_code(GOOD)
-    assert machine_code(GOOD, kind="assembly").decode() == engine.assembly(GOOD)
+    assert machine_code(GOOD) == llvm.object_code(GOOD)
+    assert machine_code(GOOD, kind="assembly").decode() == llvm.assembly(GOOD)
 
 
 def test_other_machines() -> None:

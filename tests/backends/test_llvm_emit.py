@@ -32,7 +32,8 @@ from irflow.loops.unroll import unroll
 from irflow.scalars import ROWS, Scalar
 from irflow_llvm.backend import host_features
 from irflow_llvm.emit import emit_kernel, emit_module
-from irflow_llvm.engine import Engine, assembly, object_code, optimized
+from irflow_llvm.engine import Engine
+from irflow_llvm.llvm import assembly, object_code, optimized
 from tests.irflow.loops import kernels
 from tests.irflow.loops.kernels import Sample
 

@@ -51,10 +51,10 @@ def install(tmp_path: Path) -> Install:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[[str], Any]:
+def ask(tmp_path: Path) -> Callable[..., Any]:
     """Run lines of Python in a new process that sees the folder; the value of `answer`."""
 
-    def run(code: str) -> Any:
+    def run(code: str, folder: Path | None = None) -> Any:
         program = f"import json, sys\n{code}\nprint(json.dumps(answer))"
         paths = [str(tmp_path), str(ROOT), str(ROOT / "backends"), str(ROOT / "passes")]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("IRFLOW_")}
@@ -64,6 +64,7 @@ def ask(tmp_path: Path) -> Callable[[str], Any]:
             capture_output=True,
             text=True,
             env=environment,
+            cwd=folder,
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
@@ -88,6 +89,26 @@ def test_listing_imports_no_plugin(install: Install, ask: Callable[[str], Any]) 
     assert backends == sorted(backends)
     assert problems == []
     assert loaded == []
+
+
+def test_what_is_declared_is_what_the_standard_library_finds(
+    install: Install, ask: Callable[..., Any], tmp_path: Path
+) -> None:
+    points = {"irflow.passes": {"mine": "mine:Mine", "# no": "x"}, "other.group": {"mine": "x:Y"}}
+    install("irflow-mine", {**points, "irflow.backends": {"b": "mine:B"}})
+    unpacked, archived, *loaded = ask(
+        "import sys\n"
+        "from irflow.plugins import declared\n"
+        "groups = ('irflow.backends', 'irflow.passes')\n"
+        "answer = [sorted(declared.points(groups)), 0, 'email' in sys.modules]\n"
+        "open('mine.zip', 'w').close(); sys.path.append('mine.zip')\n"
+        "answer[1] = sorted(declared.points(groups))\n"
+        "answer.append('email' in sys.modules)",
+        tmp_path,
+    )
+    assert unpacked == archived
+    assert ["irflow.passes", "mine", "mine:Mine", "irflow-mine 1.5"] in unpacked
+    assert loaded == [False, True], "whoever knows more is asked where there are archives"
 
 
 def test_entries_say_where_a_plugin_comes_from(install: Install, ask: Callable[[str], Any]) -> None:

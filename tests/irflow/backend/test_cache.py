@@ -111,7 +111,7 @@ def test_several_threads(place: Path) -> None:
 
 
 def test_native_code_comes_from_the_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from irflow_llvm import engine
+    from irflow_llvm import engine, llvm
 
     def f(x: irf.Tensor) -> irf.Tensor:
         return x * 1.0625 + 41.0
@@ -119,21 +119,70 @@ def test_native_code_comes_from_the_cache(place: Path, monkeypatch: pytest.Monke
     assert irf.jit(f, backend="llvm")(1.0).item() == 42.0625
     assert len(cache.entries(place)) == 1
     engine._codes.clear()
-    monkeypatch.setattr(engine, "object_code", None)
+    monkeypatch.setattr(llvm, "object_code", None)
     assert irf.jit(f, backend="llvm")(2.0).item() == 43.125
 
 
-def test_large_entries_are_views_of_their_file(place: Path) -> None:
+@pytest.fixture
+def large(place: Path) -> tuple[str, bytes]:
+    """The name and content of a large entry that is there."""
     name, content = cache.name_of(("large",)), bytes(range(256)) * (cache.LARGE // 256 + 1)
     cache.keep(name, [content[:1000], memoryview(content)[1000:]])
     last = time.monotonic() + 10
-    while (found := cache.lookup(name)) is None and time.monotonic() < last:
+    while cache.lookup(name) is None and time.monotonic() < last:
         time.sleep(0.01)
+    return name, content
+
+
+def test_large_entries_are_views_of_their_file(large: tuple[str, bytes]) -> None:
+    found = cache.lookup(large[0])
     assert isinstance(found, memoryview)
     assert found.readonly
-    assert found == content
+    assert found == large[1]
+
+
+def change(place: Path) -> None:
+    """Change the last byte of the only entry, and no length."""
     (entry,) = cache.entries(place)
     with entry.path.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"?")
-    assert cache.lookup(name) is None
+
+
+@pytest.mark.parametrize("has_attributes", [True, False])
+def test_a_large_entry_that_changed_is_damaged(
+    large: tuple[str, bytes], place: Path, has_attributes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_attributes:
+        monkeypatch.delattr(os, "setxattr", raising=False)
+        monkeypatch.delattr(os, "getxattr", raising=False)
+    assert cache.lookup(large[0]) == large[1]
+    (entry,) = cache.entries(place)
+    if has_attributes and cache.booted():
+        late = entry.path.stat().st_mtime_ns + cache.TICK
+        assert late <= time.time_ns(), "a change in this tick of the clock shows"
+    change(place)
+    assert cache.lookup(large[0]) is None
+
+
+def test_a_large_entry_is_looked_through_once_after_each_start(
+    large: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    head = cache._head
+    monkeypatch.setattr(cache, "_head", lambda pieces: looks.append(0) or head(pieces))
+    assert cache.lookup(large[0]) == large[1]
+    assert looks == ([] if cache.booted() else [0])
+    looks.clear()
+    monkeypatch.setattr(cache, "booted", lambda: "another start")
+    assert cache.lookup(large[0]) == cache.lookup(large[0]) == large[1]
+    assert looks == [0]
+
+
+def test_a_note_is_made_again_in_another_state(place: Path) -> None:
+    made = map("made {}".format, range(9))
+    texts = [cache.noted("thing", state, lambda: next(made)) for state in ("a", "a", "b", "a")]
+    assert texts == ["made 0", "made 0", "made 1", "made 2"]
+    (place / "thing").write_bytes(b"damaged")
+    assert cache.noted("thing", "a", lambda: "made again") == "made again"
+    assert not cache.entries(place)

@@ -22,7 +22,7 @@ from irflow.ir import TensorType
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph
 from irflow.ops import Elementwise
-from irflow_llvm import LlvmBackend
+from irflow_llvm import LlvmBackend, linking
 from irflow_llvm.stored import StoredExecutable
 
 ROOT = Path(__file__).parents[3]
@@ -308,6 +308,14 @@ def test_changed_sources_of_a_pass_are_noticed(tree: Path) -> None:
     source.write_text(f"{source.read_text('utf-8')}\nprint('changed')\n", "utf-8")
     assert answer(started(tree)) == ["changed", result, "LlvmExecutable"]
     assert answer(started(tree)) == [result, "StoredExecutable"]
+
+
+@pytest.mark.skipif(not (linking.is_supported() and cache.booted()), reason="needs LLVM to load")
+def test_what_is_found_on_disk_runs_without_llvm(tree: Path) -> None:
+    program = f"{PROGRAM}print('llvmlite' in sys.modules, 'irflow.lowering.lower' in sys.modules)"
+    first, second = (answer(started(tree, program)) for _ in range(2))
+    assert first[-3:] == ["LlvmExecutable", "True", "True"]
+    assert second == [first[-4], "StoredExecutable", "False", "False"]
 
 
 def test_sources_that_change_in_a_running_process_are_not_believed(tree: Path) -> None:
