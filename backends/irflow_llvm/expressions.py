@@ -21,13 +21,16 @@ from irflow.loops import (
     Ramp,
     Select,
     Shuffle,
+    Space,
     Store,
     Var,
 )
 from irflow.loops.build import as_index
 from irflow.loops.print import print_expr
 from irflow_llvm.casts import cast
+from irflow_llvm.cells import Cells
 from irflow_llvm.code import Code, Value, memory_type, scalar_type, vector
+from irflow_llvm.indices import Sum, wrapped
 from irflow_llvm.module import Module
 from irflow_llvm.scalars import INTRINSICS, spell
 
@@ -36,11 +39,6 @@ PREFETCH = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
 
 SUFFIXES = {"half": "f16", "float": "f32", "double": "f64"}
 """How overloaded intrinsics name types of elements; integers are named as they are."""
-
-
-def wrapped(number: int) -> int:
-    """An i64 with the low bits of a number."""
-    return (number + 2**63) % 2**64 - 2**63
 
 
 def literal_lanes(expr: Expr) -> np.ndarray | None:
@@ -84,7 +82,8 @@ class ExpressionWriter:
     Attributes:
         module: what all functions share.
         code: the instructions so far.
-        values: the variables that are defined, by name.
+        values: the variables that are defined, by name; those with a name in `sums` are there.
+        sums: variables that stand for indices.
         pointers: the buffers, by name.
         sizes: symbolic sizes that were computed.
         streams: whether the outputs lie such that non-temporal stores are possible.
@@ -94,6 +93,7 @@ class ExpressionWriter:
         self.module = module
         self.code = Code(spell, symbols=module.symbols, features=module.features)
         self.values: dict[str, Value] = {}
+        self.sums: dict[str, Sum] = {}
         self.pointers: dict[str, str] = {}
         self.sizes: dict[Dim, Value] = {}
         self.streams = False
@@ -108,47 +108,64 @@ class ExpressionWriter:
 
     # -------------------------------------------------------------------------------------- memory
 
-    def address(self, buffer: Buffer, index: Sequence[Value], bounds: str = "inbounds ") -> str:
-        """A pointer to one element."""
-        position = self.position(buffer, index)
-        pointer = self.pointers[buffer.name]
-        if position.integer == 0:
-            return pointer
-        kind = memory_type(buffer.dtype)
-        return self.code.raw(f"getelementptr {bounds}{kind}, ptr {pointer}, {position.typed}")
+    def address(self, buffer: Buffer, place: Sum) -> str:
+        """A pointer to one element, by its number.
 
-    def position(self, buffer: Buffer, index: Sequence[Value]) -> Value:
-        """The number of an element in row-major order; literal indices are added up here."""
-        code, variable, known = self.code, None, 0
+        Not `inbounds`: what a literal is still added to may lie outside of the buffer, and so may
+        what is only fetched.
+        """
+        kind, pointer = memory_type(buffer.dtype), self.pointers[buffer.name]
+        for part in (place.variable, self.code.index(wrapped(place.literal))):
+            if part is not None and part.integer != 0:
+                pointer = self.code.raw(f"getelementptr {kind}, ptr {pointer}, {part.typed}")
+        return pointer
+
+    def position(self, buffer: Buffer, index: Sequence[Sum]) -> Sum:
+        """The number of an element in row-major order."""
+        number = Sum(None)
         for size, part in zip(buffer.shape, index, strict=True):
-            if not isinstance(size, int) and known:
-                whole = code.index(known)
-                variable, known = whole if variable is None else self.plus(variable, whole), 0
-            if variable is not None:
-                variable = self.times(variable, self.size(size))
-            known *= size if isinstance(size, int) else 1
-            if part.integer is not None:
-                known += part.integer
+            if isinstance(size, int):
+                number = number.scaled(size).plus(part)
             else:
-                variable = part if variable is None else self.plus(variable, part)
-        if variable is not None and known == 0:
-            return variable
-        rest = code.index(known)
-        return rest if variable is None else self.plus(variable, rest)
+                number = number.times(Sum.of(self.size(size))).plus(part)
+        return number
 
-    def times(self, a: Value, b: Value) -> Value:
-        x, y = a.integer, b.integer
-        if x is not None and y is not None:
-            return self.code.index(wrapped(x * y))
-        return a if x == 0 or y == 1 else self.code.binary("mul", a, b)
+    def sum(self, expr: Expr) -> Sum:
+        """An index, with the literals in it added up."""
+        match expr:
+            case Const(value):
+                return Sum(None, int(value))
+            case Var(name):
+                found = self.sums.get(name)
+                return Sum.of(self.values[name]) if found is None else found
+            case Apply(row, (a, b)) if expr.dtype is dtypes.i64 and expr.lanes == 1:
+                match row.name:
+                    case "add":
+                        return self.sum(a).plus(self.sum(b))
+                    case "multiply":
+                        return self.sum(a).times(self.sum(b))
+        return Sum.of(self.expr(expr))
 
-    def plus(self, a: Value, b: Value) -> Value:
-        x, y = a.integer, b.integer
-        if x is not None and y is not None:
-            return self.code.index(wrapped(x + y))
-        if x == 0:
-            return b
-        return a if y == 0 else self.code.binary("add", a, b)
+    def known(self, buffer: Buffer, place: Sum | None, is_changed: bool = False) -> Cells | None:
+        """What a register buffer holds; None where that is to be found in memory.
+
+        Args:
+            buffer: which one.
+            place: the number of an element; None for several at once.
+            is_changed: whether memory is about to be changed.
+        """
+        if buffer.space is not Space.REGISTER:
+            return None
+        cells = self.code.cells.get(buffer.name)
+        if cells is None:
+            cells = Cells(lambda literal, value: self.put(buffer, Sum(None, literal), value))
+            self.code.cells[buffer.name] = cells
+        if place is not None and place.variable is None:
+            return cells
+        cells.settle()
+        if is_changed:
+            cells.forget()
+        return None
 
     def load(self, load: Load) -> Value:
         if load.hint == "prefetch":
@@ -156,7 +173,7 @@ class ExpressionWriter:
             return self.code.zero(load.dtype, load.lanes)
         mask = None if load.mask is None else self.expr(load.mask)
         starts, is_contiguous = contiguous(load.buffer, load.index)
-        index, lanes = [self.expr(part) for part in starts], load.lanes
+        index, lanes = [self.sum(part) for part in starts], load.lanes
         if mask is not None and mask.lanes > 1 and is_contiguous:
             return self.masked_load(load, index, mask)
         if lanes == 1 or is_contiguous:
@@ -169,7 +186,7 @@ class ExpressionWriter:
         return self.code.gather_lanes(parts)
 
     def guarded_load(
-        self, load: Load, index: Sequence[Value], mask: Value | None, lanes: int
+        self, load: Load, index: Sequence[Sum], mask: Value | None, lanes: int
     ) -> Value:
         """A load of `lanes` elements that happens where the mask is true."""
         if mask is None:
@@ -186,9 +203,21 @@ class ExpressionWriter:
         choices = f"[ {zero.text}, %{before} ], [ {value.text}, %{last} ]"
         return code.put(f"phi {value.type} {choices}", value.dtype, value.lanes)
 
-    def plain_load(self, load: Load, index: Sequence[Value], lanes: int) -> Value:
+    def plain_load(self, load: Load, index: Sequence[Sum], lanes: int) -> Value:
+        place = self.position(load.buffer, index)
+        cells = self.known(load.buffer, place)
+        value = None if cells is None else cells.find(place.literal, lanes)
+        if value is not None:
+            return value
+        value = self.get(load, place, lanes)
+        if cells is not None:
+            cells.loaded(place.literal, value)
+        return value
+
+    def get(self, load: Load, place: Sum, lanes: int) -> Value:
+        """A load instruction."""
         kind = vector(memory_type(load.dtype), lanes)
-        pointer = self.address(load.buffer, index)
+        pointer = self.address(load.buffer, place)
         details = f"align {load.dtype.itemsize}{self.stream(load.hint)}"
         text = f"load {kind}, ptr {pointer}, {details}"
         if load.dtype is dtypes.bool_:
@@ -196,11 +225,12 @@ class ExpressionWriter:
             return cast(stored, dtypes.bool_)
         return self.code.put(text, load.dtype, lanes)
 
-    def masked_load(self, load: Load, index: Sequence[Value], mask: Value) -> Value:
+    def masked_load(self, load: Load, index: Sequence[Sum], mask: Value) -> Value:
         """A load of the lanes in which the mask is true."""
+        self.known(load.buffer, None)
         element = memory_type(load.dtype)
         kind = vector(element, load.lanes)
-        pointer = self.address(load.buffer, index)
+        pointer = self.address(load.buffer, self.position(load.buffer, index))
         name = f"llvm.masked.load.v{load.lanes}{SUFFIXES.get(element, element)}.p0"
         place = f"ptr align {load.dtype.itemsize}"
         self.module.symbols[name] = f"declare {kind} @{name}({place}, {mask.type}, {kind})"
@@ -210,12 +240,13 @@ class ExpressionWriter:
             return cast(self.code.put(text, dtypes.u8, load.lanes), dtypes.bool_)
         return self.code.put(text, load.dtype, load.lanes)
 
-    def masked_store(self, store: Store, index: Sequence[Value], value: Value, mask: Value) -> None:
+    def masked_store(self, store: Store, index: Sequence[Sum], value: Value, mask: Value) -> None:
         """A store of the lanes in which the mask is true."""
+        self.known(store.buffer, None, is_changed=True)
         if value.dtype is dtypes.bool_:
             value = cast(value, dtypes.u8)
         element = memory_type(store.buffer.dtype)
-        pointer = self.address(store.buffer, index)
+        pointer = self.address(store.buffer, self.position(store.buffer, index))
         lane = only_lane(mask)
         if lane is not None:
             # LLVM 22 writes four bytes where it merges such a mask with a narrowing to 16 bits.
@@ -232,7 +263,7 @@ class ExpressionWriter:
         mask = None if store.mask is None else self.expr(store.mask)
         value = self.expr(store.value)
         starts, is_contiguous = contiguous(store.buffer, store.index)
-        index = [self.expr(part) for part in starts]
+        index = [self.sum(part) for part in starts]
         lanes = max((part.lanes for part in store.index), default=1)
         if is_contiguous and mask is not None and mask.lanes > 1:
             self.masked_store(store, index, self.spread(value, lanes), mask)
@@ -246,7 +277,7 @@ class ExpressionWriter:
             self.guarded_store(store, at, self.code.extract(value, lane), chosen)
 
     def guarded_store(
-        self, store: Store, index: Sequence[Value], value: Value, mask: Value | None
+        self, store: Store, index: Sequence[Sum], value: Value, mask: Value | None
     ) -> None:
         code = self.code
         done = ""
@@ -254,18 +285,27 @@ class ExpressionWriter:
             inside, done = code.fresh("store"), code.fresh("done")
             code.branch(mask, inside, done)
             code.begin(inside)
-        if value.dtype is dtypes.bool_:
-            value = cast(value, dtypes.u8)
-        pointer = self.address(store.buffer, index)
-        alignment = store.buffer.dtype.itemsize
-        if store.hint == "stream" and self.streams:
-            # As lowering promises. Without it, there is no such instruction.
-            alignment *= value.lanes
-        details = f"align {alignment}{self.stream(store.hint)}"
-        code.line(f"store {value.typed}, ptr {pointer}, {details}")
+        place = self.position(store.buffer, index)
+        cells = self.known(store.buffer, place, is_changed=True)
+        if cells is None:
+            self.put(store.buffer, place, value, store.hint)
+        else:
+            cells.store(place.literal, value)
         if mask is not None:
             code.jump(done)
             code.begin(done)
+
+    def put(self, buffer: Buffer, place: Sum, value: Value, hint: str = "") -> None:
+        """A store instruction."""
+        if value.dtype is dtypes.bool_:
+            value = cast(value, dtypes.u8)
+        pointer = self.address(buffer, place)
+        alignment = buffer.dtype.itemsize
+        if hint == "stream" and self.streams:
+            # As lowering promises. Without it, there is no such instruction.
+            alignment *= value.lanes
+        details = f"align {alignment}{self.stream(hint)}"
+        self.code.line(f"store {value.typed}, ptr {pointer}, {details}")
 
     def stream(self, hint: str) -> str:
         if hint != "stream" or not self.streams:
@@ -276,18 +316,23 @@ class ExpressionWriter:
 
     def prefetch(self, load: Load) -> None:
         self.module.symbols["llvm.prefetch.p0"] = PREFETCH
-        # Not `inbounds`: the address may lie outside of the buffer.
-        index = [self.expr(part) for part in contiguous(load.buffer, load.index)[0]]
-        pointer = self.address(load.buffer, index, bounds="")
+        index = [self.sum(part) for part in contiguous(load.buffer, load.index)[0]]
+        pointer = self.address(load.buffer, self.position(load.buffer, index))
         self.code.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
-    def lane(self, value: Value, lane: int, expr: Expr) -> Value:
+    def lane(self, index: Sum, lane: int, expr: Expr) -> Sum:
         """One lane of an index; `contiguous` may have left a ramp's start in its place."""
-        if isinstance(expr, Ramp) and value.lanes == 1:
-            return self.plus(value, self.code.literal(lane * expr.stride, dtypes.i64))
-        return self.code.extract(value, lane)
+        variable = index.variable
+        if variable is not None and variable.lanes > 1:
+            return Sum(self.code.extract(variable, lane), index.literal)
+        return index.plus(Sum(None, lane * expr.stride)) if isinstance(expr, Ramp) else index
 
     # --------------------------------------------------------------------------------- expressions
+
+    def variable(self, name: str) -> Value:
+        """The value of a variable."""
+        index = self.sums.get(name)
+        return self.values[name] if index is None else index.whole(self.code)
 
     def expr(self, expr: Expr) -> Value:
         """Write the instructions of an expression."""
@@ -295,7 +340,7 @@ class ExpressionWriter:
             case Const():
                 return self.code.literal(expr.value, expr.dtype)
             case Var():
-                return self.values[expr.name]
+                return self.variable(expr.name)
             case Apply():
                 return self.apply(expr)
             case Load():
@@ -327,14 +372,9 @@ class ExpressionWriter:
             if known is not None:
                 text = ", ".join(f"i1 {str(bool(lane)).lower()}" for lane in known)
                 return self.code.value(f"<{text}>", dtypes.bool_, expr.lanes)
-        args = [self.expr(part) for part in expr.args]
-        if expr.dtype is dtypes.i64 and expr.lanes == 1:
-            match expr.row.name:
-                case "add":
-                    return self.plus(*args)
-                case "multiply":
-                    return self.times(*args)
-        return spell(expr.row, tuple(args))
+        if expr.dtype is dtypes.i64 and expr.lanes == 1 and expr.row.name in ("add", "multiply"):
+            return self.sum(expr).whole(self.code)
+        return spell(expr.row, tuple([self.expr(part) for part in expr.args]))
 
     def spread(self, value: Value, lanes: int) -> Value:
         """A scalar in every lane; a vector as it is."""

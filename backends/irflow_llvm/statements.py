@@ -18,12 +18,14 @@ from irflow.loops import (
     Space,
     Stmt,
     Store,
+    Var,
     While,
     walk,
 )
 from irflow.lowering.grain import has_chunks, iterations_per_chunk
 from irflow_llvm.code import Value, memory_type
 from irflow_llvm.expressions import ExpressionWriter
+from irflow_llvm.indices import Sum
 from irflow_llvm.module import Module
 from irflow_llvm.pool import PARALLEL
 
@@ -72,13 +74,19 @@ class StatementWriter(ExpressionWriter):
             case If(condition, then, otherwise):
                 self.branch(condition, then, otherwise)
             case Let(var, value):
-                self.values[var.name] = self.expr(value)
+                self.let(var, value)
             case Store():
                 self.store(stmt)
             case Alloc(buffer):
                 self.allocate(buffer, heap)
             case Barrier():
                 raise UnsupportedError("the llvm backend has no barriers between threads")
+
+    def let(self, var: Var, value: Expr) -> None:
+        if var.dtype is dtypes.i64 and var.lanes == 1:
+            self.sums[var.name] = self.sum(value)
+        else:
+            self.values[var.name] = self.expr(value)
 
     def loop(self, loop: For) -> None:
         """The loop itself, or its part of what the worker pool runs."""
@@ -136,8 +144,8 @@ class StatementWriter(ExpressionWriter):
         for position, (type, text) in enumerate([("i64", end.text), *used.values()]):
             place = code.raw(f"getelementptr {kind}, ptr {frame}, i32 0, i32 {position}")
             code.line(f"store {type} {text}, ptr {place}")
-        rounded = self.plus(end, code.literal(chunk - 1, dtypes.i64))
-        count = code.binary("sdiv", rounded, code.literal(chunk, dtypes.i64))
+        rounded = Sum.of(end).plus(Sum(None, chunk - 1)).whole(code)
+        count = code.binary("sdiv", rounded, code.index(chunk))
         code.line(f"call void @{PARALLEL}(ptr @{part.name}, ptr {frame}, {count.typed})")
 
     def used_in(self, loop: For) -> dict[str, tuple[str, str]]:
@@ -150,7 +158,8 @@ class StatementWriter(ExpressionWriter):
         }
         for name in walk.free_variables(loop.body):
             if name != loop.var.name:
-                used[f"value {name}"] = (self.values[name].type, self.values[name].text)
+                value = self.variable(name)
+                used[f"value {name}"] = value.type, value.text
         for size in dict.fromkeys(size for buffer in buffers.values() for size in buffer.shape):
             if not isinstance(size, int):
                 used[f"size {size}"] = ("i64", self.size(size).text)
@@ -168,15 +177,15 @@ class StatementWriter(ExpressionWriter):
             place = code.raw(f"getelementptr {kind}, ptr %frame, i32 0, i32 {position}")
             found[key] = code.raw(f"load {type}, ptr {place}")
         self.pointers = {k[7:]: text for k, text in found.items() if k.startswith("buffer ")}
-        for name, value in outside.values.items():
-            if f"value {name}" in found:
-                self.values[name] = code.value(found[f"value {name}"], value.dtype, value.lanes)
+        for name in [k[6:] for k in found if k.startswith("value ")]:
+            like = outside.variable(name)
+            self.values[name] = code.value(found[f"value {name}"], like.dtype, like.lanes)
         for size in outside.sizes:
             if f"size {size}" in found:
                 self.sizes[size] = code.value(found[f"size {size}"], dtypes.i64)
-        begin = self.times(code.value("%chunk", dtypes.i64), code.literal(chunk, dtypes.i64))
-        end = self.plus(begin, code.literal(chunk, dtypes.i64))
-        self.range(loop, begin, code.intrinsic("smin", [end, total]))
+        begin = Sum(code.value("%chunk", dtypes.i64)).times(Sum(None, chunk))
+        end = begin.plus(Sum(None, chunk)).whole(code)
+        self.range(loop, begin.whole(code), code.intrinsic("smin", [end, total]))
         self.settle(loop)
         head = f"define internal void @{self.name}(ptr %frame, i64 %chunk) nounwind {{"
         return self.function(head)

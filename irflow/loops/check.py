@@ -20,7 +20,7 @@ Effects
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -52,6 +52,7 @@ from irflow.loops.nodes import (
 )
 from irflow.loops.print import print_statement
 from irflow.loops.walk import children
+from irflow.records import dataclass
 
 
 def check(kernel: Kernel, may_read_outputs: bool = False) -> None:

@@ -7,7 +7,6 @@ becomes a function of a frame, since most of them are evaluated many times.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from irflow.loops.nodes import (
     Shuffle,
     Var,
 )
+from irflow.records import dataclass
 from irflow.scalars import Scalar
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.loops.nodes import Broadcast, Const, Expr, Intrinsic
+from irflow.records import dataclass
 from irflow.scalars import Scalar
 
 

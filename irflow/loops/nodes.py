@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.dtypes import DType
+from irflow.records import dataclass
 from irflow.scalars import Literal, Operand, Scalar, find
 
 Class = TypeVar("Class")

@@ -7,14 +7,22 @@ the `Target`. Sums are in the order of the reduced axis whatever is chosen.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
+from irflow.lowering import schedule
 from irflow.lowering.row_blocks import usual_rows
-from irflow.lowering.schedule import CACHE_BYTES, LINE_BYTES, MOST_ROWS, Tile, register_tile
+from irflow.lowering.schedule import (
+    CACHE_BYTES,
+    MOST_ROWS,
+    Tile,
+    register_tile,
+    steps_in_round,
+)
 from irflow.lowering.target import Target
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,14 @@ class Factor:
         inner: strides of its loads along the reduced axis.
         is_computed: whether an element takes more than one load.
         is_known: whether it is a constant, which may be packed when code is made.
+        is_fixed: whether it is the same in all repetitions of a loop, and may be packed before it.
     """
 
     outer: tuple[object, ...]
     inner: tuple[object, ...]
     is_computed: bool
     is_known: bool = False
+    is_fixed: bool = False
 
     @property
     def runs_outer(self) -> bool:
@@ -50,10 +60,8 @@ class Factor:
         return any(isinstance(s, int) and s and s % far == 0 for s in strides)
 
 
-UNROLLED = 4
-"""Steps along the reduced axis in one round of its loop."""
-SHORT_SUM = 256
-"""Up to so many steps, half as many in a round are enough."""
+PASS_STEPS = 4
+"""The length of a pass is a multiple of it."""
 MANY_ROWS = 256
 """From so many rows on, all threads find enough of them."""
 
@@ -104,10 +112,10 @@ class Blocks:
             tiles read it.
         unrolled: steps along the reduced axis in one round of its loop.
         prefetches: whether a tile of the result is fetched before it is needed.
-        is_ready: whether the right operand is a constant that is packed when code is made.
+        is_ready: whether the right operand is packed beforehand.
         spreads_rows: whether the left operand is copied once, before all chunks, with gaps between
             rows that would share lines of a cache.
-        fetched: so many lines of the next panel are fetched in a round of a tile.
+        fetched: so many elements of the next panel are fetched in a round of a tile.
     """
 
     tile: Tile
@@ -155,6 +163,25 @@ class Product:
             return None
         return self._streamed() if self._is_streamed() else self._tiled()
 
+    def in_chunks(self, blocks: Blocks, length: Size) -> Blocks:
+        """How chunks of the reduced axis are cut, whose sums are kept apart.
+
+        For a broad result they go through in passes, in which rows of the right operand are read
+        whole: all columns side by side fill a quarter of a cache.
+
+        Args:
+            blocks: how it is cut without chunks.
+            length: of a chunk.
+        """
+        plain = replace(blocks, inner=length, packs_left=False, spreads_rows=False)
+        is_broad = isinstance(self.rows, int) and self.rows * self.columns > schedule.MOST_SHARED
+        if not is_broad or blocks.is_ready:
+            return plain
+        panels = -(-self.columns // blocks.tile.width)
+        row_bytes = panels * blocks.tile.width * self.dtype.itemsize
+        depth = max(self.target.l2_bytes // 4 // row_bytes // PASS_STEPS, 1) * PASS_STEPS
+        return replace(plain, inner=depth, panels=panels, stack=None, packs_right=True)
+
     # ------------------------------------------------------------------------------------- sizes
 
     @property
@@ -169,11 +196,6 @@ class Product:
     def _depth(self) -> int:
         """Reduced elements, or many where their number is symbolic."""
         return self.inner if isinstance(self.inner, int) else self._longest
-
-    @property
-    def _unrolled(self) -> int:
-        """Steps along the reduced axis in one round of its loop."""
-        return UNROLLED if self._depth > SHORT_SUM else UNROLLED // 2
 
     @property
     def _longest(self) -> int:
@@ -217,7 +239,7 @@ class Product:
             self._pass_length(tile, beside),
             packs_left,
             packs_right,
-            self._unrolled,
+            steps_in_round(tile),
             isinstance(self.rows, int) and self._exceeds(self.rows, self.columns, 1),
             self._is_ready(tile),
             not packs_left and self._spreads_rows(tile),
@@ -273,13 +295,13 @@ class Product:
         return is_crowded and self.columns >= SPREAD_COLUMNS
 
     def _fetched(self, tile: Tile) -> int:
-        """Lines of the next panel for a round of a tile, where panels come from a farther cache."""
+        """What a round of a tile fetches of the next panel, if panels come from a farther cache."""
         if not isinstance(self.rows, int) or self.rows < FETCHING_ROWS:
             return 0
         tiles, is_far = -(-self.rows // tile.rows), self._exceeds(self._depth, self.columns, 1)
         if tiles > FETCHING_TILES or not (is_far and self._is_ready(tile)):
             return 0
-        return -(-self._unrolled * tile.width * self.dtype.itemsize // (LINE_BYTES * tiles))
+        return -(-steps_in_round(tile) * tile.width // tiles)
 
     def _packs_right(self, tile: Tile) -> bool:
         if self._is_ready(tile):
@@ -291,9 +313,13 @@ class Product:
         return self.right.is_computed or self._has_scattered_panels(tile)
 
     def _is_ready(self, tile: Tile) -> bool:
-        """Whether a constant is packed beforehand; one panel of its own is packed as it is."""
+        """Whether it is packed beforehand; one panel of its own is packed as it is.
+
+        Constants always are, others before a loop, if repetitions do not find them in a cache.
+        """
         is_packed = self.right.runs_outer and not self.right.is_computed
-        return self.right.is_known and not (is_packed and self.columns <= tile.width)
+        is_far = self.right.is_fixed and self._exceeds(self._depth, self.columns, 1)
+        return (self.right.is_known or is_far) and not (is_packed and self.columns <= tile.width)
 
     def _has_scattered_panels(self, tile: Tile) -> bool:
         """Whether the columns of a tile are too far apart for the caches to keep up."""
@@ -323,8 +349,8 @@ class Product:
         share = self.target.l2_bytes // (4 if beside == 1 else 8)
         fitting = share // (beside * tile.width * self.dtype.itemsize)
         fitting = min(fitting, self._longest // 2)
-        passes = -(-self.inner // max(fitting, UNROLLED))
-        return _rounded_up(-(-self.inner // passes), UNROLLED)
+        passes = -(-self.inner // max(fitting, PASS_STEPS))
+        return _rounded_up(-(-self.inner // passes), PASS_STEPS)
 
     # ------------------------------------------------------------------------------------ chunks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from irflow import dims
 from irflow.analysis import structure_of
@@ -13,6 +13,7 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering, fields_of
 from irflow.ir.types import TensorType
 from irflow.ops import Broadcast, Constant, Convert, Elementwise, Reshape
+from irflow.records import dataclass
 
 HEAVY = (Lowering.REDUCTION, Lowering.CONTRACTION)
 
@@ -27,6 +28,7 @@ class Group:
         nodes: in order of definition.
         outputs: what is written.
         literals: those of the inputs whose content is known; they are not read from memory.
+        fixed: those that are the same in all repetitions of a loop around the kernel.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Group:
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
     literals: dict[Value, DenseArray] = field(default_factory=dict)
+    fixed: frozenset[Value] = frozenset()
 
     @classmethod
     def of_node(cls, node: Node, name: str) -> Group:
@@ -62,6 +65,25 @@ class Group:
         group = replace(self, inputs=tuple(dict.fromkeys(inputs)), nodes=tuple(nodes))
         return group, {value: origin for value, origin in origins.items() if value in read}
 
+    def in_order_of_use(self) -> Group:
+        """The same with nodes and inputs in the order in which the outputs ask for them.
+
+        What no output asks for is left out. Groups that differ in order only, as those of equal
+        layers do, are then of equal structure.
+        """
+        made = {value: node for node in self.nodes for value in node.outputs}
+        order: dict[Value, None] = {}
+        pending = [*reversed(self.outputs)]
+        while pending:
+            operands = made[pending[-1]].inputs if pending[-1] in made else ()
+            missing = [value for value in operands if value not in order]
+            pending += reversed(missing)
+            if not missing:
+                order[pending.pop()] = None
+        nodes = dict.fromkeys(made[value] for value in order if value in made)
+        inputs = tuple(value for value in order if value not in made)
+        return replace(self, inputs=inputs, nodes=tuple(nodes))
+
     def structure(self) -> Hashable:
         """All that a kernel depends on: groups of equal structure have equal kernels."""
         numbers = {value: number for number, value in enumerate(self.inputs)}
@@ -72,7 +94,7 @@ class Group:
             nodes.append((node.op, operands, regions))
             for value in node.outputs:
                 numbers[value] = len(numbers)
-        inputs = tuple((value.type, self.literals.get(value)) for value in self.inputs)
+        inputs = tuple((v.type, self.literals.get(v), v in self.fixed) for v in self.inputs)
         return self.name, inputs, tuple(nodes), tuple(numbers[value] for value in self.outputs)
 
     @property

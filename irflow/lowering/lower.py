@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -18,14 +18,16 @@ from irflow.lowering.control import ALIASES as ALIASES
 from irflow.lowering.control import is_native, lower_control
 from irflow.lowering.forks import forked
 from irflow.lowering.group import HEAVY, Group
+from irflow.lowering.lending import Lending, Pairs, overwritten
 from irflow.lowering.nest import Built, element_nest, own_nest
 from irflow.lowering.partial import partial_nest
+from irflow.lowering.preheaders import Panels, Preheader
 from irflow.lowering.program import Program, Storage
 from irflow.lowering.quarters import is_by_quarters, quarter_nest
 from irflow.lowering.rows import is_by_rows, row_nest
 from irflow.lowering.steps import CopyStep, HostStep, KernelStep, Step
 from irflow.lowering.target import GENERIC, Target
-from irflow.ops import Attention, AttentionGradient, Constant
+from irflow.ops import Attention, AttentionGradient, Constant, Matmul
 from irflow.ops.convolution_form import ConvolutionOp
 from irflow.ops.pool_op import PoolOp
 
@@ -39,6 +41,7 @@ def lower_graph(
     target: Target = GENERIC,
     watch: Callable[[Kernel], None] | None = None,
     has_forks: bool = True,
+    lent: Collection[int] = (),
 ) -> Program:
     """The program of a checked graph.
 
@@ -52,13 +55,14 @@ def lower_graph(
         target: the machine for which loops are cut.
         watch: is given each kernel as soon as it is written.
         has_forks: whether small steps may run at the same time, which takes more memory.
+        lent: inputs in whose place outputs may lie.
 
     Raises:
         LoweringError: a fused region contains an op that has no element function.
     """
     if any(node.op.name in INLINED for node in graph):
         graph = inline_calls(graph)
-    return ProgramBuilder(graph, target, name, watch).run(has_forks)
+    return ProgramBuilder(graph, target, name, watch, lent).run(has_forks)
 
 
 def inline_calls(graph: Graph) -> Graph:
@@ -80,6 +84,7 @@ class ProgramBuilder:
         numbers: the buffer of each value.
         carried: inputs of bodies that are carried.
         is_inside_blocks: whether threads share the steps already, as blocks of rows.
+        preheaders: those of the loops around the steps, outermost first.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class ProgramBuilder:
         target: Target,
         name: str,
         watch: Callable[[Kernel], None] | None = None,
+        lent: Collection[int] = (),
     ) -> None:
         self.graph = graph
         self.watch = watch
@@ -99,13 +105,15 @@ class ProgramBuilder:
         self.carried: set[Value] = set()
         self.constants: dict[DenseArray, int] = {}
         self.kernels: dict[Kernel, Kernel] = {}
-        self.built: dict[Hashable, Built] = {}
+        self.built: dict[Hashable, tuple[Built, Pairs]] = {}
+        self.lending = Lending.of(graph, lent)
         self.is_inside_blocks = False
+        self.preheaders: list[Preheader] = []
 
     def run(self, has_forks: bool) -> Program:
         for position, value in enumerate(self.graph.inputs):
             self.numbers[value] = self.add(Storage("input", value.type, position))
-        for node in self.graph:
+        for node in self.lending.order:
             self.node(node)
         for position, value in enumerate(self.graph.outputs):
             self.output(position, value)
@@ -143,9 +151,12 @@ class ProgramBuilder:
     def output(self, position: int, value: Value) -> None:
         """Turn a temporary into an output, or copy what cannot be returned itself."""
         number = self.number(value)
-        storage = Storage("output", value.type, position)
-        if self.buffers[number].kind == "temporary":
+        storage, before = Storage("output", value.type, position), self.buffers[number]
+        if before.kind == "temporary":
             self.buffers[number] = storage
+        elif before.kind == "input" and value in self.lending.taken:
+            self.buffers[number] = replace(storage, start=before.position)
+            self.add(before)
         else:
             self.steps.append(CopyStep(number, self.add(storage)))
 
@@ -161,13 +172,33 @@ class ProgramBuilder:
             self.steps = outside
 
     @contextmanager
-    def in_blocks(self) -> Iterator[None]:
-        """Make kernels that run on one thread."""
-        self.is_inside_blocks = True
+    def in_blocks(self, is_inside: bool = True) -> Iterator[None]:
+        """Make kernels that run on one thread; or again on all, in front of such steps."""
+        before, self.is_inside_blocks = self.is_inside_blocks, is_inside
         try:
             yield
         finally:
-            self.is_inside_blocks = False
+            self.is_inside_blocks = before
+
+    @contextmanager
+    def before_loop(self, fixed: Sequence[int]) -> Iterator[None]:
+        """Steps for a loop whose body reads these buffers unchanged: some may stand before it."""
+        self.preheaders.append(Preheader(frozenset(fixed)))
+        try:
+            yield
+        finally:
+            self.steps += self.preheaders.pop().steps
+
+    def packed(self, number: int, panels: Panels) -> int:
+        """The buffer with the panels of a matrix, packed as far outside as it is the same."""
+        place = next(p for p in self.preheaders if number in p.fixed)
+        key = number, panels.width
+        if key not in place.packed:
+            with self.in_blocks(False):
+                kernel = self.made(panels.group, ())[0].kernel
+            place.packed[key] = self.add(Storage("temporary", panels.type))
+            place.steps.append(KernelStep(kernel, (number,), (place.packed[key],)))
+        return place.packed[key]
 
     def closed(self, region: Graph) -> Graph:
         """A region without calls."""
@@ -204,6 +235,7 @@ class ProgramBuilder:
         shapes = dict.fromkeys(value.type.shape for value in group.outputs)
         # A pass may have left nothing but operands in the region.
         is_nest = any(node.op.lowering is Lowering.NEST for node in group.nodes)
+        kernels = []
         for shape in [None] if is_nest or is_by_rows(group) else shapes:
             chosen = [
                 i for i, v in enumerate(group.outputs) if shape is None or v.type.shape == shape
@@ -212,25 +244,65 @@ class ProgramBuilder:
                 group, outputs=tuple(group.outputs[i] for i in chosen), literals=literals
             )
             part, origins = part.with_reshaped_inputs()
+            part = part.in_order_of_use()
             seen = outside | {value: outside[origin] for value, origin in origins.items()}
-            self.kernel(part, seen, [results[i] for i in chosen])
+            kernels.append((part, seen, [results[i] for i in chosen]))
+        for i, (part, seen, written) in enumerate(kernels):
+            rest = [(origin, value) for p, origin, _ in kernels[i + 1 :] for value in p.inputs]
+            self.kernel(part, seen, written, [origin[value] for origin, value in rest])
 
-    def kernel(self, group: Group, outside: dict[Value, Value], results: list[Value]) -> None:
-        built = self.made(group)
-        read = [self.number(outside[v]) for v in group.inputs if v not in group.literals]
+    def kernel(
+        self,
+        group: Group,
+        outside: dict[Value, Value],
+        results: list[Value],
+        later: list[Value],
+    ) -> None:
+        """The step of a kernel, which may lie where it reads what is not needed later."""
+        group = self.with_fixed(group, outside)
+        values = [outside[value] for value in group.inputs if value not in group.literals]
+        built, pairs = self.made(group, self.lending.pairs(values, results, later))
+        for source, target in pairs:
+            self.lending.take(values[source], results[target])
+            self.numbers[results[target]] = self.number(values[source])
+        sources = {source for source, _ in pairs}
+        read = [self.number(value) for i, value in enumerate(values) if i not in sources]
+        read += [self.packed(self.number(outside[p.matrix]), p) for p in built.panels]
         read += [
             self.constant(content, buffer_type)
             for content, buffer_type in zip(built.constants, _types(built), strict=True)
         ]
-        outputs = tuple(self.fresh(value) for value in results)
+        taken = self.lending.taken
+        outputs = tuple(self.numbers[v] if v in taken else self.fresh(v) for v in results)
         self.steps.append(KernelStep(built.kernel, tuple(read), outputs, len(self.steps)))
 
-    def made(self, group: Group) -> Built:
-        """The kernel of a group, built for the first of several equal ones."""
-        structure = group.structure(), self.is_inside_blocks
+    def with_fixed(self, group: Group, outside: dict[Value, Value]) -> Group:
+        """The group with knowledge of the matrices that a loop around it multiplies by."""
+        wanted = {node.inputs[1] for node in group.nodes if isinstance(node.op, Matmul)}
+        fixed = frozenset().union(*(p.fixed for p in self.preheaders))
+        found = {
+            value
+            for value in wanted.intersection(group.inputs).difference(group.literals)
+            if value.type.is_static and value.type.rank == 2
+            if self.number(outside[value]) in fixed
+        }
+        return replace(group, fixed=frozenset(found)) if found else group
+
+    def made(self, group: Group, wanted: Pairs) -> tuple[Built, Pairs]:
+        """The kernel of a group, built for the first of several equal ones.
+
+        Args:
+            group: what to compute.
+            wanted: inputs and the outputs that should lie where they are.
+
+        Returns:
+            The kernel, and those of the pairs of which that is so.
+        """
+        structure = group.structure(), self.is_inside_blocks, wanted
         if structure not in self.built:
             built = build(group, self.target)
-            self.built[structure] = replace(built, kernel=self.shared(built.kernel))
+            kernel, pairs = overwritten(built.kernel, wanted)
+            self.built[structure] = replace(built, kernel=self.shared(kernel)), pairs
         return self.built[structure]
 
     def shared(self, kernel: Kernel) -> Kernel:

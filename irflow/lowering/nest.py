@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from irflow import dtypes
 from irflow.dims import Size
@@ -13,23 +12,32 @@ from irflow.ir.graph import Value
 from irflow.ir.op import Lowering
 from irflow.loops import Buffer, Const, Expr, Kernel, Load, LoopKind, Var
 from irflow.loops.simplify import simplify, simplify_expr
-from irflow.lowering.columns import column_pieces
+from irflow.lowering.columns import Pieces, pieces
 from irflow.lowering.element import ElementContext
 from irflow.lowering.group import Group
+from irflow.lowering.preheaders import Panels
 from irflow.lowering.schedule import loop_axes
 from irflow.lowering.scopes import ScopedBuilder
 from irflow.lowering.streaming import stream_outputs
 from irflow.lowering.target import Target
 from irflow.lowering.values import Extent, Index, narrowed, widened
 from irflow.lowering.vectorize import vectorize
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A kernel and the constants it takes behind the inputs of its group."""
+    """A kernel, and what it takes behind the inputs of its group.
+
+    Attributes:
+        kernel: that one.
+        constants: the last of its inputs.
+        panels: those in front of these: what is packed before the loop around it.
+    """
 
     kernel: Kernel
     constants: tuple[DenseArray, ...]
+    panels: tuple[Panels, ...] = ()
 
 
 class NestContext(ElementContext):
@@ -51,6 +59,7 @@ class NestContext(ElementContext):
         self.outputs = tuple(
             _buffer(builder, f"y{i}", v, is_flat) for i, v in enumerate(group.outputs)
         )
+        self.panels: dict[Panels, Buffer] = {}
         self._shared: set[str] = set()
         for type in group.types:
             self.note_sizes(*type.shape)
@@ -62,11 +71,20 @@ class NestContext(ElementContext):
             streams: whether it writes each output once, in order, so that stores may go past the
                 caches.
         """
-        inputs = (*self.inputs, *self.constants.values())
-        kernel = self.builder.kernel(self.group.name, inputs, self.outputs)
+        inputs = (*self.inputs, *self.panels.values(), *self.constants.values())
+        # Looking for sizes in the code takes notable time.
+        sizes = None if self.group.symbols() else ()
+        kernel = self.builder.kernel(self.group.name, inputs, self.outputs, sizes)
         kernel = simplify(vectorize(kernel, self.target, self._shared))
         kernel = stream_outputs(kernel, self.target) if streams else kernel
-        return Built(kernel, tuple(self.constants))
+        return Built(kernel, tuple(self.constants), tuple(self.panels))
+
+    def panel_buffer(self, panels: Panels) -> Buffer:
+        """Where the kernel finds what was packed before the loop."""
+        if panels not in self.panels:
+            name, type = self.builder.unique("panels"), panels.type
+            self.panels[panels] = Buffer(name, type.dtype, type.shape)
+        return self.panels[panels]
 
     # --------------------------------------------------------------------------- for `Op.nest`
 
@@ -146,25 +164,32 @@ def element_nest(group: Group, target: Target) -> Built:
     """Loops over the output axes, the innermost in vectors; one store an output."""
     context = NestContext(group, target, is_flat=group.is_flat())
     shape = context.outputs[0].shape
-    pieces = column_pieces(group, target.lanes(context.outputs[0].dtype))
-    if len(pieces) > 1 and loop_axes(shape, is_heavy=False) == (len(shape) - 1, 0):
-        _write_pieces(context, pieces)
+    found = pieces(group, target.lanes(context.outputs[0].dtype))
+    wide, shared = loop_axes(shape, is_heavy=False)
+    if found is not None and shared is not None and wide == len(shape) - 1 > shared:
+        _write_pieces(context, found, shared)
     else:
         with context.output_loops(shape) as index:
             context.store_outputs(index)
     return context.finish(streams=True)
 
 
-def _write_pieces(context: NestContext, pieces: Sequence[tuple[int, int]]) -> None:
-    """A loop over each piece of a row."""
-    first, *inner = context.outputs[0].shape[:-1]
-    with (
-        context.one_loop(first, LoopKind.PARALLEL, "i") as row,
-        context.loops(inner, name="i") as index,
-    ):
-        for start, end in pieces:
-            with context.one_loop(end - start, LoopKind.VECTOR, "i") as column:
-                context.store_outputs((row, *index, column + start))
+def _write_pieces(context: NestContext, found: Pieces, shared: int) -> None:
+    """Loops over the axes in front of the one that is cut, in them loops over each piece."""
+    shape, cut = context.outputs[0].shape, found.axis
+    kinds = [LoopKind.SERIAL] * (len(shape) - 1) + [LoopKind.VECTOR]
+    kinds[shared] = LoopKind.PARALLEL
+
+    @contextmanager
+    def loops(extents: Sequence[Size], first: int) -> Iterator[list[Expr]]:
+        with ExitStack() as stack:
+            rows = zip(extents, kinds[first:], strict=False)
+            yield [stack.enter_context(context.one_loop(size, kind, "i")) for size, kind in rows]
+
+    with loops(shape[:cut], 0) as outer:
+        for start, end in found.bounds:
+            with loops([end - start, *shape[cut + 1 :]], cut) as (place, *inner):
+                context.store_outputs((*outer, place + start, *inner))
 
 
 def own_nest(group: Group, target: Target) -> Built:

@@ -9,8 +9,7 @@ square of vectors at a time, in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 from irflow.dims import Size
 from irflow.dtypes import DType
@@ -18,6 +17,7 @@ from irflow.loops import Buffer, Expr, Load, LoopKind, Ramp, Shuffle, Space, int
 from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import Pass, Spot
 from irflow.lowering.values import ZERO, Extent, divided, index_of, minimum
+from irflow.records import dataclass
 
 At = Callable[[Expr, Expr], Expr]
 """An element of an operand, by row and column of that operand."""
@@ -140,14 +140,17 @@ class RightPack:
         buffer = context.builder.alloc(dtype, shape, Space.GLOBAL, "right")
         return cls(context, at, buffer, context.target.lanes(dtype), turned, along)
 
-    def fill(self, spot: Spot, part: Pass) -> None:
-        """Copy the columns of one tile."""
+    def fill(self, spots: Callable[[], Iterator[Spot]], part: Pass) -> None:
+        """Copy the columns of tiles side by side, rows as wide as these are together."""
         if self.is_turned:
-            self._turn(spot, part)
+            for spot in spots():
+                self.turn(spot, part)
             return
-        for k, lane in self.context.vector_loops((part.extent, sum(spot.widths)), "k"):
-            value = self.at(part.start + k, spot.column + lane)
-            self.context.builder.store(self.buffer, self._place(spot, k, lane), value)
+        with self.context.one_loop(part.extent, name="k") as k:
+            for spot in spots():
+                with self.context.one_loop(sum(spot.widths), LoopKind.VECTOR, "l") as lane:
+                    value = self.at(part.start + k, spot.column + lane)
+                    self.context.builder.store(self.buffer, self._place(spot, k, lane), value)
 
     def read(self, spot: Spot, _: Pass, k: Expr, offset: Expr) -> Expr:
         """An element, by its number in the pass and its column in the tile."""
@@ -158,7 +161,8 @@ class RightPack:
 
     # --------------------------------------------------------------------------------- transposing
 
-    def _turn(self, spot: Spot, part: Pass) -> None:
+    def turn(self, spot: Spot, part: Pass) -> None:
+        """Copy the columns of one tile of an operand that lies along the reduced axis."""
         whole, rest = divided(part.extent, self.lanes)
         if whole != 0:
             with self.context.one_loop(whole, name="k") as block:

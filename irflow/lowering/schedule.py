@@ -7,7 +7,6 @@ of a measurement or of the number of threads. So the order of every sum is fixed
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from irflow import dims
@@ -18,6 +17,8 @@ from irflow.loops import Expr
 from irflow.lowering.group import Group
 from irflow.lowering.strides import Access
 from irflow.lowering.target import Target
+from irflow.ops import Elementwise
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,21 +175,37 @@ LONG_SUM = 4096
 """Summands of a product's element from which on threads may share the sum."""
 MOST_SHARED = 8192
 """With more elements, threads share those instead."""
+MOST_TURNED = 1 << 16
+"""So many elements, of few columns, where the left operand lies along its rows: both operands come
+by once for the whole result, which stays in a cache, and not once for a part of it."""
+LEAST_TURNED = 64
+"""Rows and columns of such a result at least."""
+TURNED_LENGTH = 1024
+"""Summands of a chunk of such a sum at least."""
+TURNED_CHUNKS = 8
+"""Such chunks; each has a whole result of its own."""
 
 
-def product_chunks(inner: Size, area: Size) -> Size:
+def product_chunks(inner: Size, rows: Size, columns: Size, is_turned: bool) -> Size:
     """Into how many chunks the sums of a product are cut that reduces much to little.
 
     Args:
         inner: summands of an element.
-        area: elements of the result.
+        rows: of the result.
+        columns: of the result.
+        is_turned: whether neighbouring rows of the left operand are neighbours in memory, as in
+            gradients by weights.
     """
-    if isinstance(area, int) and area > MOST_SHARED:
-        return 1
-    count = dims.maximum(dims.minimum(inner // LONG_SUM, MOST_CHUNKS), 1)
-    if isinstance(area, int) or count == 1:
-        return count
-    return dims.maximum(count * (1 - dims.minimum(area // (MOST_SHARED + 1), 1)), 1)
+    area = rows * columns
+    is_small = 1 - dims.minimum(area // (MOST_SHARED + 1), 1)
+    count = is_small * dims.minimum(inner // LONG_SUM, MOST_CHUNKS)
+    if is_turned:
+        is_broad = dims.minimum(rows // LEAST_TURNED, 1) * dims.minimum(columns // LEAST_TURNED, 1)
+        fits = is_broad * (1 - dims.minimum(area // (MOST_TURNED + 1), 1))
+        chunks = dims.minimum(inner // TURNED_LENGTH, TURNED_CHUNKS)
+        is_long = dims.minimum(inner // LONG_SUM, 1)
+        count = count + (1 - is_small) * fits * is_long * chunks
+    return dims.maximum(count, 1)
 
 
 def sweeps(columns: Size, tile: Tile) -> bool:
@@ -274,6 +291,18 @@ def _pieces(size: int, by: int) -> list[tuple[int, int]]:
     return [(length, count) for length, count in pairs if length and count]
 
 
+ROUND = 24
+"""Multiplications of vectors in a round of a loop: they hide what the loop itself takes."""
+MOST_STEPS = 4
+"""Steps in a round at most, however small the tile."""
+
+
+def steps_in_round(tile: Tile) -> int:
+    """How many steps along the reduced axis are written out as one round of its loop."""
+    wanted = -(-ROUND // (tile.rows * tile.columns))
+    return min(1 << (wanted - 1).bit_length(), MOST_STEPS)  # Which divide most sums.
+
+
 # --------------------------------------------------------------------------------------- epilogues
 
 LINE_BYTES = 64
@@ -287,7 +316,11 @@ def epilogue_size(group: Group, anchors: Sequence[Node]) -> int:
     sums = {value for anchor in anchors for value in anchor.outputs}
     if set(group.outputs) == sums and len(group.outputs) == 1:
         return 0
-    return len(group.nodes)
+    return sum(_operations(node) for node in group.nodes)
+
+
+def _operations(node: Node) -> int:
+    return max(node.op.row.flops, 1) if isinstance(node.op, Elementwise) else 1
 
 
 def unrolls_epilogue(operations: int, vectors: int) -> bool:

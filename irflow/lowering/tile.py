@@ -14,7 +14,7 @@ symbolic code agree. Rows behind the last one of a symbolic number repeat it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from irflow import dtypes
@@ -25,6 +25,7 @@ from irflow.lowering import schedule
 from irflow.lowering.nest import NestContext
 from irflow.lowering.schedule import Tile
 from irflow.lowering.values import ZERO, Extent, Reduction, divided, index_of, minimum
+from irflow.records import dataclass
 
 TRUE = Const(True, dtypes.bool_)
 DOT_ROWS = frozenset(dot.row for dot in DOTS.values())
@@ -89,6 +90,8 @@ class Pass:
 
 Add = Callable[[Expr, Expr, Expr], None]
 """Add a summand: its row and column in the tile, and its value."""
+SoFar = Callable[[tuple[Expr, ...]], Expr]
+"""The sum of an element that earlier passes have left."""
 
 
 class Summand(Protocol):
@@ -114,6 +117,7 @@ class TileWriter:
         summands: one for each result with the shape of the outputs.
         tile: its size.
         has_passes: whether sums are completed in several passes.
+        fetched: what is brought nearer while sums are computed, of the outputs' shape.
     """
 
     def __init__(
@@ -122,22 +126,22 @@ class TileWriter:
         summands: Sequence[Summand],
         tile: Tile,
         has_passes: bool = False,
-        prefetches: bool = False,
+        fetched: Sequence[Buffer] = (),
     ) -> None:
         self.context = context
         self.builder = context.builder
         self.summands = summands
         self.tile = tile
         self.rank = len(context.outputs[0].shape)
-        self.prefetches = prefetches
+        self.fetched = fetched
         self.extras = schedule.epilogue_size(context.group, [s.anchor for s in summands])
         self.partial = self._partial_sums() if has_passes else None
 
     def write(self, spot: Spot, part: Pass | None = None) -> None:
         """Sum up a part of the reduced axis, all of it by default, with the epilogue behind it."""
         part = part or Pass(ZERO, 0)
-        if self.prefetches:
-            self.prefetch(spot)
+        for buffer in self.fetched:
+            self.prefetch(spot, buffer)
         cells = [self.sum(spot, summand, part) for summand in self.summands]
         is_kept_anyway = not self.extras and self.partial is self.context.outputs[0]
         if part.is_only or is_kept_anyway:
@@ -156,14 +160,18 @@ class TileWriter:
             return output
         return self.builder.alloc(found.dtype, output.shape, Space.GLOBAL, "partial")
 
-    def prefetch(self, spot: Spot) -> None:
-        """Fetch the lines of the result while the sums are computed."""
-        output = self.context.outputs[0]
-        line = max(schedule.LINE_BYTES // output.dtype.itemsize, 1)
-        for r in range(spot.rows):
+    def _waiting(self, index: tuple[Expr, ...]) -> Expr:
+        """The sum that an earlier pass has left."""
+        assert self.partial is not None
+        return Load(self.partial, index, self.context.mask)
+
+    def prefetch(self, spot: Spot, buffer: Buffer) -> None:
+        """Fetch the lines of a tile."""
+        line = max(schedule.LINE_BYTES // buffer.dtype.itemsize, 1)
+        with self.context.one_loop(spot.rows, name="r") as r:
             for offset in range(0, sum(spot.widths), line):
                 place = tuple(map(self.context.index, spot.place(r, offset, self.rank)))
-                self.builder.let(Load(output, place, hint="prefetch"), "fetched")
+                self.builder.let(Load(buffer, place, hint="prefetch"), "fetched")
 
     # --------------------------------------------------------------------------------------- sums
 
@@ -172,8 +180,11 @@ class TileWriter:
         assert found is not None
         return found
 
-    def sum(self, spot: Spot, summand: Summand, part: Pass) -> Buffer:
-        """The accumulators of a tile, behind the loops that fill them."""
+    def sum(self, spot: Spot, summand: Summand, part: Pass, so_far: SoFar | None = None) -> Buffer:
+        """The accumulators of a tile, behind the loops that fill them.
+
+        What earlier passes have summed up is in the result, unless `so_far` knows better.
+        """
         found = self.reduction(summand, spot)
         shape = (spot.rows, len(spot.widths) * self.tile.lanes)
         cells = self.builder.alloc(found.dtype, shape, name="sum")
@@ -182,8 +193,7 @@ class TileWriter:
             self.builder.store(cells, place, found.identity)
 
         def resume(index: tuple[Expr, ...], place: tuple[Expr, ...]) -> None:
-            assert self.partial is not None
-            self.builder.store(cells, place, Load(self.partial, index, self.context.mask))
+            self.builder.store(cells, place, (so_far or self._waiting)(index))
 
         def add(r: Expr, offset: Expr, value: Expr) -> None:
             place = (r, self.context.index(offset))

@@ -11,6 +11,7 @@ from irflow.dims import Size
 from irflow.lowering import Target
 from irflow.lowering.blocks import Blocks, Factor, Product
 from irflow.lowering.row_blocks import block_size
+from irflow.lowering.schedule import Tile, steps_in_round
 
 AVX512 = Target("avx512", vector_bytes=64, vector_registers=32)
 AVX2 = Target("avx2", vector_bytes=32, vector_registers=16)
@@ -52,6 +53,14 @@ def test_operands_are_copied_where_that_pays() -> None:
     assert (large.packs_left, large.packs_right) == (True, True)
     assert blocks(AVX512, 4, 128, 784, turned=True).packs_right, "transposed, so always"
     assert blocks(AVX2, 128, 128, 784).packs_right, "narrow panels"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [(14, 2, 1), (8, 3, 1), (8, 2, 2), (4, 4, 2), (6, 1, 4), (3, 3, 4), (1, 1, 4)],
+)
+def test_small_tiles_take_more_steps_in_a_round(rows: int, columns: int, expected: int) -> None:
+    assert steps_in_round(Tile(rows, columns, 16)) == expected
 
 
 def test_passes_and_chunks() -> None:

@@ -16,7 +16,7 @@ from irflow.lowering.interpret import run_program
 from irflow.lowering.lower import lower_graph
 from irflow.lowering.steps import CopyStep, HostStep, KernelStep
 from irflow.ops import Handle
-from irflow.ops.regions import Call
+from irflow.ops.regions import Call, Fusion
 from tests.irflow.lowering.build import build, f32, lowered, normal
 
 
@@ -91,6 +91,31 @@ def test_equal_kernels_are_shared() -> None:
     program = lowered(graph)
     assert len(program.steps) == 2
     assert len(list(program.kernels())) == 1
+
+
+def test_kernels_that_differ_in_the_order_of_their_inputs_are_shared() -> None:
+    def first(x: Handle, y: Handle) -> Handle:
+        a, b = x * 2.0, y + 1.0
+        return a - b
+
+    def second(y: Handle, x: Handle) -> Handle:
+        b, a = y + 1.0, x * 2.0
+        return a - b
+
+    graph = Graph("test")
+    x, y = (graph.add_input(f32(5), name) for name in "xy")
+    builder = Builder(graph)
+    regions = [build(function, f32(5), f32(5)) for function in (first, second)]
+    pairs = [(x, y), (x, y)]
+    results = [builder.emit(Fusion("loop"), p, [r])[0] for p, r in zip(pairs, regions, strict=True)]
+    graph.set_outputs(results)
+    program = lowered(graph)
+    assert len(program.steps) == 2
+    assert len(list(program.kernels())) == 1
+    arrays = normal(5), normal(5, seed=1)
+    found = run_program(program, arrays)
+    np.testing.assert_array_equal(found[0], arrays[0] * 2 - (arrays[1] + 1))
+    np.testing.assert_array_equal(found[1], arrays[1] * 2 - (arrays[0] + 1))
 
 
 def test_the_listing() -> None:
