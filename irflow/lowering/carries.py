@@ -20,6 +20,7 @@ from irflow.lowering.steps import (
     HostStep,
     KernelStep,
     LoopStep,
+    LoopView,
     RowsStep,
     Step,
     SwitchStep,
@@ -124,7 +125,7 @@ def renumbered(step: Step, old: int, new: int) -> Step:
                 start=all_of(step.start),
                 body=all_of(step.body),
                 outputs=_replaced(step.outputs, old, new),
-                views=tuple((one(view), one(base)) for view, base in step.views),
+                views=tuple(_renumbered_view(view, one) for view in step.views),
                 condition=all_of(step.condition),
                 test=None if step.test is None else one(step.test),
             )
@@ -134,6 +135,11 @@ def renumbered(step: Step, old: int, new: int) -> Step:
             return replace(step, body=all_of(step.body), outputs=outputs, views=views)
         case ForkStep(branches):
             return ForkStep(tuple(all_of(branch) for branch in branches))
+
+
+def _renumbered_view(view: LoopView, one: Callable[[int], int]) -> LoopView:
+    edge = None if view.edge is None else one(view.edge)
+    return LoopView(one(view.view), one(view.base), view.shift, edge)
 
 
 def _replaced(numbers: Collection[int], old: int, new: int) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ another one, further on with every step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irflow.ir.graph import Graph, Node, Value
@@ -19,9 +19,11 @@ from irflow.ir.types import TensorType
 from irflow.lowering.carries import carry_on
 from irflow.lowering.program import Storage
 from irflow.lowering.row_blocks import Blocks, row_blocks
+from irflow.lowering.stacked_carries import StackedCarry, first_value, stacked_carries
 from irflow.lowering.steps import (
     CopyStep,
     LoopStep,
+    LoopView,
     RowsStep,
     RowView,
     Step,
@@ -30,6 +32,7 @@ from irflow.lowering.steps import (
 )
 from irflow.ops import DynamicUpdateSlice, Scan, Switch, While
 from irflow.ops.region_parts import fitted
+from irflow.records import dataclass
 
 if TYPE_CHECKING:
     from irflow.lowering.lower import ProgramBuilder
@@ -42,16 +45,17 @@ ALIASES = ("optimization_barrier", "reshape", "stop_gradient")
 
 def is_native(node: Node) -> bool:
     """Whether a node of control flow can become steps: nothing inside runs on the host."""
-    return node.op.name in NATIVE and all(map(_is_native_graph, node.regions))
+    return node.op.name in NATIVE and all(map(is_native_graph, node.regions))
 
 
-def _is_native_graph(graph: Graph) -> bool:
+def is_native_graph(graph: Graph) -> bool:
+    """Whether all nodes can become steps, and none runs on the host."""
     return all(_is_native_inside(node) for node in graph)
 
 
 def _is_native_inside(node: Node) -> bool:
     if node.op.name in LOOKED_THROUGH:
-        return _is_native_graph(node.regions[0])
+        return is_native_graph(node.regions[0])
     if node.op.lowering is Lowering.REGION:
         return is_native(node)
     return node.lowering is not Lowering.HOST
@@ -89,60 +93,103 @@ def _scan(builder: ProgramBuilder, node: Node, op: Scan) -> None:
     slices = [value.type.with_shape(value.type.shape[1:]) for value in sequences]
     types = [*(value.type for value in node.inputs[:first]), *slices]
     graph = builder.closed(fitted("scan", node.regions[0], types))
-    carry, start = _carry(builder, node, op.constants, op.carries)
+    stacked = stacked_carries(graph, node, op)
     stacks = [builder.fresh(value) for value in node.outputs[op.carries :]]
+    carry, start = _carry(builder, node, op.constants, op.carries, stacked)
     fixed = [builder.number(value) for value in node.inputs[: op.constants]]
-    places = _Places(fixed, carry, [builder.number(value) for value in sequences], stacks)
+    places = _Places(fixed, carry, [builder.number(value) for value in sequences], stacks, stacked)
     blocks = None if builder.is_inside_blocks else row_blocks(graph, op, builder.target)
-    if blocks is None:
-        builder.steps.append(_loop(builder, graph, op, places, start))
-    else:
-        builder.steps += start
-        builder.steps.append(_rows(builder, node, op, blocks, places))
+    with builder.before_loop(fixed):
+        if blocks is None:
+            step: Step = _loop(builder, graph, op, places, start)
+        else:
+            builder.steps += start
+            step = _rows(builder, node, op, blocks, places)
+    builder.steps.append(step)
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The buffers of a scan: of constants, carries, sequences and stacked outputs."""
+    """The buffers of a scan: of constants, carries, sequences and stacked outputs.
+
+    A carry that lies in a stack has that of its first value or, where this is in the stack,
+    that of its last one.
+    """
 
     fixed: list[int]
     carry: list[int]
     sequences: list[int]
     stacks: list[int]
+    stacked: Mapping[int, StackedCarry]
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        """The buffers that the loop fills."""
+        first = [i for i, found in self.stacked.items() if not found.is_old]
+        carried = [number for i, number in enumerate(self.carry) if i not in first]
+        return (*carried, *self.stacks)
 
 
 def _loop(
     builder: ProgramBuilder, graph: Graph, op: Scan, places: _Places, start: tuple[Step, ...]
 ) -> LoopStep:
     """The loop over the steps of a scan."""
-    carry, stacks = places.carry, places.stacks
     slices = graph.inputs[op.constants + op.carries :]
     views = [
-        (builder.add(Storage("view", value.type)), number)
+        LoopView(builder.add(Storage("view", value.type)), number)
         for value, number in zip(slices, places.sequences, strict=True)
     ]
+    sliced = [view.view for view in views]
+    before, after = list(places.carry), list(places.carry)
+    for i, found in places.stacked.items():
+        before[i], after[i] = _lie_in_stack(builder, graph.outputs[i].type, found, places, i, views)
     mark = len(builder.buffers)
     with builder.inside() as steps:
-        given = [*places.fixed, *carry, *(view for view, _ in views)]
+        given = [*places.fixed, *before, *sliced]
         values = _lower_body(builder, graph, given, op.constants, op.carries)
-        for number, stack, value in zip(
-            values[op.carries :], stacks, graph.outputs[op.carries :], strict=True
-        ):
-            place = Storage("view", value.type)
-            if number >= mark and builder.buffers[number].kind == "temporary":
-                builder.buffers[number] = place
-                views.append((number, stack))
-            else:
-                view = builder.add(place)
-                views.append((view, stack))
-                # What is not made in the body is there from its beginning on, and may be
-                # overwritten there; what is made may lie in a carry that a loop inside took.
-                where = 0 if value.node is None else len(steps)
-                steps.insert(where, CopyStep(number, view))
-        carry_on(builder, values[: op.carries], carry, mark)
-    outputs = (*carry, *stacks)
-    loop = LoopStep(start, tuple(steps), outputs, op.length, op.reverse, tuple(views))
+        ready = {found.stack for found in places.stacked.values() if found.is_old}
+        for i, value in enumerate(graph.outputs[op.carries :]):
+            if i not in ready:
+                number, stack = values[op.carries + i], places.stacks[i]
+                views.append(LoopView(_stacked(builder, number, value, mark), stack))
+        for i, found in places.stacked.items():
+            after[i] = after[i] if found.is_old else values[i]
+        carry_on(builder, values[: op.carries], after, mark)
+    loop = LoopStep(start, tuple(steps), places.results, op.length, op.reverse, tuple(views))
     return replace(loop, place=len(builder.steps))
+
+
+def _stacked(builder: ProgramBuilder, number: int, value: Value, mark: int) -> int:
+    """The buffer of a value of the body that is stacked, which is a view then, or a copy of it."""
+    place = Storage("view", value.type)
+    if number >= mark and builder.buffers[number].kind == "temporary":
+        builder.buffers[number] = place
+        return number
+    view = builder.add(place)
+    # What is not made in the body is there from its beginning on, and may be overwritten there;
+    # what is made may lie in a carry that a loop inside took.
+    where = 0 if value.node is None else len(builder.steps)
+    builder.steps.insert(where, CopyStep(number, view))
+    return view
+
+
+def _lie_in_stack(
+    builder: ProgramBuilder,
+    type: TensorType,
+    found: StackedCarry,
+    places: _Places,
+    position: int,
+    views: list[LoopView],
+) -> tuple[int, int]:
+    """Where a repetition finds a carry that lies in a stack, and where it leaves the next value."""
+    stack, other = places.stacks[found.stack], places.carry[position]
+    before = builder.add(Storage("view", type))
+    if not found.is_old:
+        views.append(LoopView(before, stack, -1, other))
+        return before, before
+    after = builder.add(Storage("view", type))
+    views += [LoopView(before, stack), LoopView(after, stack, 1, other)]
+    return before, after
 
 
 def _rows(
@@ -164,30 +211,31 @@ def _rows(
         [view(n, types[i], 0) for i, n in enumerate(places.carry, first)],
         [view(n, types[i], 1) if flags[i] else n for i, n in enumerate(places.sequences, last)],
         [view(n, node.outputs[i].type, 1) for i, n in enumerate(places.stacks, op.carries)],
+        places.stacked,
     )
     mark = len(builder.buffers)
     with builder.in_blocks():
         loop = _loop(builder, blocks.body, op, inner, ())
+    common = {number for place in builder.preheaders for number in place.packed.values()}
     for number in range(mark, len(builder.buffers)):
         storage = builder.buffers[number]
-        if storage.kind == "temporary":
+        if storage.kind == "temporary" and number not in common:
             whole = storage.type.with_shape((blocks.rows, *storage.type.shape[1:]))
             builder.buffers[number] = Storage("view", storage.type)
             views.append(RowView(number, builder.add(Storage("temporary", whole)), 0, whole))
-    outputs = (*places.carry, *places.stacks)
     place = len(builder.steps)
-    return RowsStep((loop,), outputs, blocks.rows, blocks.height, tuple(views), place)
+    return RowsStep((loop,), places.results, blocks.rows, blocks.height, tuple(views), place)
 
 
 def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
     types = [value.type for value in node.inputs]
     test, body = (builder.closed(fitted("while", region, types)) for region in node.regions)
-    carry, start = _carry(builder, node, op.constants, len(node.outputs))
+    carry, start = _carry(builder, node, op.constants, len(node.outputs), {})
     fixed = [builder.number(value) for value in node.inputs[: op.constants]]
     with builder.inside() as condition:
         (truth,) = _lower(builder, test, [*fixed, *carry])
     mark = len(builder.buffers)
-    with builder.inside() as steps:
+    with builder.before_loop(fixed), builder.inside() as steps:
         values = _lower_body(builder, body, [*fixed, *carry], op.constants, len(carry))
         carry_on(builder, values, carry, mark)
     builder.steps.append(
@@ -204,14 +252,32 @@ def _while(builder: ProgramBuilder, node: Node, op: While) -> None:
 
 
 def _carry(
-    builder: ProgramBuilder, node: Node, first: int, count: int
+    builder: ProgramBuilder,
+    node: Node,
+    first: int,
+    count: int,
+    stacked: Mapping[int, StackedCarry],
 ) -> tuple[list[int], tuple[Step, ...]]:
-    """The buffers of the carry, which are those of the results, and the steps that fill them."""
+    """The buffers of the carry, which are those of the results, and the steps that fill them.
+
+    Of what lies in stacks, those of the first values, or where to leave the last ones (`_Places`).
+    """
     carry: list[int] = []
-    start = []
-    for value, result in zip(node.inputs[first : first + count], node.outputs, strict=False):
-        number = builder.number(value)
-        if _may_take(builder, value, node):
+    start: list[Step] = []
+    for i, value in enumerate(node.inputs[first : first + count]):
+        number, result = builder.number(value), node.outputs[i]
+        found = stacked.get(i)
+        if found is not None:
+            if found.is_old:
+                stack = builder.numbers[node.outputs[count + found.stack]]
+                view = builder.add(Storage("view", value.type))
+                start.append(first_value(number, view, stack))
+            carry.append(builder.fresh(result) if found.is_old else number)
+            continue
+        if builder.lending.fits(value, result, node):
+            builder.lending.take(value, result)
+            builder.numbers[result] = number
+        elif _may_take(builder, value, node):
             builder.numbers[result] = number
         else:
             start.append(CopyStep(number, builder.fresh(result)))

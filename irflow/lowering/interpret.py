@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,11 +17,13 @@ from irflow.lowering.steps import (
     HostStep,
     KernelStep,
     LoopStep,
+    LoopView,
     RowsStep,
     Step,
     SwitchStep,
     UpdateStep,
 )
+from irflow.records import dataclass
 
 
 def run_program(
@@ -107,12 +108,23 @@ class _Run:
             self.steps(step.condition)
             if step.test is not None and not self.memory[step.test].item():
                 return
-            place = length - 1 - count if step.reverse else count
-            for view, base in step.views:
-                shape = _shape(self.program.buffers[view].type.shape, self.sizes)
-                self.memory[view] = self.memory[base].reshape((length, *shape))[place, ...]
+            for view in step.views:
+                self.memory[view.view] = self.seen(view, count, length, step.reverse)
             self.steps(step.body)
             count += 1
+
+    def seen(self, view: LoopView, count: int, length: int, is_reversed: bool) -> np.ndarray:
+        """Where a view lies in a repetition."""
+        shape = _shape(self.program.buffers[view.view].type.shape, self.sizes)
+        count += view.shift
+        if view.edge is not None and not 0 <= count < length:
+            return self.memory[view.edge].reshape(shape)
+        place = length - 1 - count if is_reversed else count
+        base = self.memory[view.base]
+        # Some loops see less than all of it, under its own shape.
+        elements = base if base.shape[1:] == shape else base.reshape((length, *shape))
+        found: np.ndarray = elements[place, ...]
+        return found
 
     def rows(self, step: RowsStep) -> None:
         rows, whole = dims.evaluate(step.rows, self.sizes), dict(self.sizes)
@@ -135,6 +147,8 @@ def _memory(
         return np.ascontiguousarray(inputs[storage.position])
     if storage.content is not None:
         return storage.content.array
+    if storage.start is not None:
+        return np.array(inputs[storage.start])
     if storage.kind == "view":
         return np.empty(0)  # until a loop, or a block of rows, determines it
     return np.zeros(_shape(storage.type.shape, sizes), storage.type.dtype.numpy)

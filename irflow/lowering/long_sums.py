@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from irflow import dims
 from irflow.dims import Size
 from irflow.dtypes import DType
-from irflow.ir.graph import Node
+from irflow.ir.graph import Node, Value
 from irflow.loops import Buffer, Expr, Load, LoopKind, Space
 from irflow.loops.intrinsics import Dot
 from irflow.lowering import schedule
@@ -25,6 +24,7 @@ from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import Pass
 from irflow.lowering.values import ZERO, Index, Reduction, index_of, minimum
 from irflow.lowering.words import word_count
+from irflow.records import dataclass
 
 
 @dataclass(slots=True)
@@ -59,7 +59,9 @@ class LongSum:
             dot: words of what the chunks consist of; None for elements.
         """
         shape, inner = anchor.output.type.shape, anchor.inputs[0].type.shape[-1]
-        count = schedule.product_chunks(inner, dims.product(shape))
+        rows, columns = dims.product(shape[:-1]), shape[-1]
+        is_turned = len(shape) == 2 and _is_turned(context, anchor.inputs[0])
+        count = schedule.product_chunks(inner, rows, columns, is_turned)
         found = context.capture(anchor.output, [ZERO] * len(shape))
         if count == 1 or not isinstance(shape[-1], int):
             return None
@@ -86,6 +88,12 @@ class LongSum:
             extent = context.builder.let(minimum(length, inner - start), "extent")
             yield chunk, Pass(start, extent)
 
+    def so_far(self, chunk: Expr, index: Index) -> Expr:
+        """The sum of a chunk's earlier passes."""
+        assert self.partial is not None
+        place = tuple(map(self.context.index, (chunk, *index)))
+        return Load(self.partial, place, self.context.mask)
+
     def keep(self, chunk: Expr, index: Index, value: Expr) -> None:
         """Store the sum of a chunk."""
         assert self.partial is not None
@@ -110,3 +118,9 @@ class LongSum:
         found = self.context.capture(self.anchor.output, index)
         assert found is not None
         return found
+
+
+def _is_turned(context: NestContext, left: Value) -> bool:
+    """Whether the rows of a matrix lie along memory, and its columns do not."""
+    found = context.probe_body(2, lambda index: context.at(left, index))
+    return all(access.strides[0] == 1 and access.strides[1] not in (0, 1) for access in found)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -27,6 +27,7 @@ from irflow.lowering.schedule import Tile
 from irflow.lowering.target import Target
 from irflow.lowering.tile import AnySum, Pass, Spot, TileWriter, accumulated
 from irflow.lowering.values import ZERO, Index, Reduction, index_of, minimum
+from irflow.records import dataclass
 
 
 def partial_nest(group: Group, target: Target) -> Built | None:

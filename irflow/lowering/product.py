@@ -49,13 +49,16 @@ def product_nest(context: NestContext, anchor: Node, long: LongSum | None = None
     words = None if dot is None else Words(context, dot, inner)
     content = known(context, right)
     factors = _factors(context, anchor, words)
-    factors = factors[0], replace(factors[1], is_known=content is not None)
+    is_fixed = dot is None and right in context.group.fixed
+    knowledge = replace(factors[1], is_known=content is not None, is_fixed=is_fixed)
+    factors = factors[0], knowledge
     sizes = rows, columns, word_count(inner, dot)
-    blocks = Product(context.target, dtype, *sizes, *factors).blocks()
+    shape = Product(context.target, dtype, *sizes, *factors)
+    blocks = shape.blocks()
     if blocks is None:
         return False
     if long is not None:
-        blocks = replace(blocks, inner=long.length, packs_left=False, spreads_rows=False)
+        blocks = shape.in_chunks(blocks, long.length)
     if words is not None:
         is_copied = blocks.packs_left and words.in_place(left) is None
         blocks = replace(blocks, packs_left=is_copied, spreads_rows=False)
@@ -115,12 +118,18 @@ class _Product:
         self.left: LeftPack | NarrowPack | SpreadRows | None = None
         self.right: RightPack | ReadyPack | None = None
         if blocks.is_ready:
-            assert content is not None
-            kind = dtype if words is None else words.dot
-            self.right = ReadyPack.make(context, content, kind, blocks.tile.width)
+            self.right = self._ready(content)
         # Loads of several values under one mask would each be masked, needed or not.
         is_copied = blocks.packs_right or blocks.is_ready
         self.is_masked = is_copied or not factors[1].is_computed
+
+    def _ready(self, content: Known | None) -> ReadyPack:
+        """The right operand as it is packed beforehand."""
+        width = self.blocks.tile.width
+        if content is None:
+            return ReadyPack.before_loop(self.context, self.anchor.inputs[1], width)
+        kind = self.dtype if self.words is None else self.words.dot
+        return ReadyPack.make(self.context, content, kind, width)
 
     # -------------------------------------------------------------------------------------- loops
 
@@ -128,7 +137,7 @@ class _Product:
         """All loops, with the tiles inside."""
         context, blocks = self.context, self.blocks
         passes = pass_count(self.inner, blocks.inner)
-        tiles = TileWriter(context, [self], blocks.tile, passes != 1, blocks.prefetches)
+        tiles = TileWriter(context, [self], blocks.tile, passes != 1, self._fetched())
         with context.loops(self.outer, LoopKind.PARALLEL, "b") as batch:
             self.batch = batch
             if blocks.spreads_rows:
@@ -140,6 +149,15 @@ class _Product:
                 self._allocate_left()
                 with context.one_loop(passes, name="p") as number:
                     self._chunk(tiles, column_chunk, row_chunk, self._pass(number, passes))
+
+    def _fetched(self) -> list[Buffer]:
+        """What tiles wait for: a large result, and in a loop slices of sequences, new each time."""
+        context, (result, *_) = self.context, self.context.outputs
+        found = [result] if self.blocks.prefetches else []
+        if self.anchor.inputs[1] in context.group.fixed:
+            given = [context.buffers[v] for v in context.group.inputs if v in context.buffers]
+            found += [buffer for buffer in given if buffer.shape == result.shape]
+        return found
 
     def _spread_rows(self) -> None:
         """Copy the left operand once, with its rows apart."""
@@ -155,34 +173,51 @@ class _Product:
             right = self._allocate_right()
             with context.one_loop(passes, name="p") as number:
                 part = self._pass(number, passes)
-                for columns in self.columns.pieces(context, chunk, "j"):
-                    right.fill(self._spot(Piece(), columns), part)
+                self._fill(right, chunk, part)
                 with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as row_chunk:
                     self._allocate_left()
                     self._chunk(tiles, chunk, row_chunk, part)
+
+    def _fill(self, right: RightPack, chunk: Expr, part: Pass) -> None:
+        """Copy a chunk of columns."""
+
+        def spots() -> Iterator[Spot]:
+            for columns in self.columns.pieces(self.context, chunk, "j"):
+                yield self._spot(Piece(), columns)
+
+        right.fill(spots, part)
 
     def write_chunks(self, long: LongSum) -> None:
         """The same for each chunk of the reduced axis, whose sums are kept apart."""
         context, blocks = self.context, self.blocks
         tiles = TileWriter(context, [self], blocks.tile)
-        with long.chunks() as (chunk, part), context.loops(self.outer, name="b") as self.batch:
+        passes = pass_count(long.length, blocks.inner)
+        with long.chunks() as (chunk, whole), context.loops(self.outer, name="b") as self.batch:
             if blocks.packs_right:
                 with context.one_loop(self.columns.chunks, LoopKind.PARALLEL, "n") as number:
                     right = self._allocate_right()
-                    for columns in self.columns.pieces(context, number, "j"):
-                        right.fill(self._spot(Piece(), columns), part)
-                    with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as rows:
-                        self._keep_chunk(tiles, long, chunk, part, (rows, number))
+                    with context.one_loop(passes, name="p") as step:
+                        part = whole if passes == 1 else self._pass_within(whole, step)
+                        self._fill(right, number, part)
+                        with context.one_loop(self.rows.chunks, LoopKind.PARALLEL, "m") as rows:
+                            self._keep_chunk(tiles, long, chunk, part, (rows, number))
             else:
                 with self._both_chunks() as (number, rows):
-                    self._keep_chunk(tiles, long, chunk, part, (rows, number))
+                    self._keep_chunk(tiles, long, chunk, whole, (rows, number))
         long.combine()
+
+    def _pass_within(self, whole: Pass, number: Expr) -> Pass:
+        """A pass over a part of a chunk of the reduced axis; the last ones may be empty."""
+        length = index_of(self.blocks.inner)
+        before = self.builder.let(minimum(number * length, index_of(whole.extent)), "before")
+        extent = self.builder.let(minimum(length, index_of(whole.extent) - before), "length")
+        return Pass(self.context.index(whole.start + before), extent, equal(number, ZERO))
 
     def _keep_chunk(
         self, tiles: TileWriter, long: LongSum, chunk: Expr, part: Pass, place: tuple[Expr, Expr]
     ) -> None:
         for spot in self._spots(*place):
-            cells = tiles.sum(spot, self, part)
+            cells = tiles.sum(spot, self, part, lambda index: long.so_far(chunk, index))
 
             def keep(
                 index: tuple[Expr, ...], place: tuple[Expr, ...], cells: Buffer = cells
@@ -321,11 +356,9 @@ class _Product:
             return
         length = self.inner if blocks.panels > 1 else blocks.inner
         rounds = index_of(blocks.inner // blocks.unrolled)
-        line = LINE_BYTES // self.right.buffer.dtype.itemsize
-        tile = spot.first // blocks.tile.rows
-        first = (tile * rounds + number) * (blocks.fetched * line)
-        for i in range(blocks.fetched):
-            self.right.fetch(spot, part.start + length, first + i * line)
+        first = (spot.first // blocks.tile.rows * rounds + number) * blocks.fetched
+        for offset in range(0, blocks.fetched, LINE_BYTES // self.right.buffer.dtype.itemsize):
+            self.right.fetch(spot, part.start + length, first + offset)
 
     def _with_numbers(self, spot: Spot) -> Spot:
         """The same with its rows found before the loop along the reduced axis."""

@@ -12,7 +12,7 @@ or the same for all rows. Each element is computed as before, so the bits stay.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -37,6 +37,7 @@ from irflow.ops import (
 )
 from irflow.ops.regions import Fusion
 from irflow.ops.shape import Reverse
+from irflow.records import dataclass
 
 LEAST_ROWS = 16
 """Rows of a block, which fill the register tiles of its products."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
 from irflow.lowering import schedule
 from irflow.lowering.group import Group
 from irflow.ops import Elementwise, Reduce
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.analysis import every_graph
 from irflow.ir.graph import Graph, Node, Value
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 from irflow_passes.loops import unloop
 from irflow_passes.recompute.memory import CHEAP, SOURCES, VIEWS, Memory, root

@@ -10,7 +10,7 @@ the stacked operands of all steps. The sums come out in another order; the rest 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow.dims import Size
 from irflow.ir.builder import Builder
@@ -19,8 +19,10 @@ from irflow.ops import Concatenate, Elementwise, Matmul, Pad, Reduce, Reshape, S
 from irflow.ops.broadcast import Broadcast
 from irflow.ops.constants import NoInputs
 from irflow.ops.shape import Slice
+from irflow.records import dataclass
 from irflow.scalars import find
 from irflow.transform import PassContext, RuleBuilder
+from irflow_passes.last_steps import take_last_steps
 from irflow_passes.rules.match import uniform
 
 Emit = Callable[[Builder, dict[Value, Value]], Value]
@@ -41,6 +43,9 @@ def unloop(graph: Graph, node: Node, context: PassContext) -> bool:
     if not isinstance(node.op, Scan):
         return False
     changed = False
+    shorter = take_last_steps(graph, node, context)
+    if shorter is not None:
+        node, changed = shorter, True
     before = _Invariants(graph, node).moved()
     if before is not None:
         context.count("before_loop", before)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops import Checkpoint, Scan, Switch, While
 from irflow.ops.region_parts import size_givers
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _operands_read(node: Node, used: Iterable[int]) -> Sequence[Value]:
 def _drop_inputs(region: Graph, kept: Iterable[int]) -> None:
     """Take the other inputs out of a region, and what nobody needs."""
     for node in reversed(region):
-        if any(output.uses for output in node.outputs):
+        if node.is_read:
             prune(region, node)
         else:
             region.erase(node)

@@ -44,6 +44,20 @@ def test_pieces_of_rows(
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(0, (3, ROWS, LANES)), (1, (ROWS, 2, 5)), (2, (1, ROWS, LANES))]
+)
+def test_pieces_of_other_axes_and_of_one_image(axis: int, shape: tuple[int, ...]) -> None:
+    graph = fused(lambda x, y: concatenate([x * 2.0, y, x + y], axis), f32(*shape), f32(*shape))
+    program = lowered(graph, WIDE)
+    text = "".join(map(print_kernel, program.kernels()))
+    assert "select" not in text
+    assert "|" not in text
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    (found,), (wanted,) = run_program(program, [x, x + 0.5]), evaluate(graph, [x, x + 0.5])
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_many_pieces_are_one_loop() -> None:
     graph = fused(lambda *x: concatenate(x, 1), *[f32(ROWS, LANES)] * (MOST_PIECES + 1))
     (kernel,) = lowered(graph, WIDE).kernels()

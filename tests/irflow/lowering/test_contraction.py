@@ -44,6 +44,11 @@ def transposed(x: Handle) -> Handle:
     return result
 
 
+def by_weights(x: Handle, g: Handle) -> Handle:
+    result: Handle = ops.matmul(transposed(x), g)
+    return result
+
+
 @TARGETS
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_matrix_products(size: tuple[int, int, int], target: Target) -> None:
@@ -357,6 +362,28 @@ def test_threads_share_long_sums(
     for result, same, exact in zip(found, expected, evaluate(graph, inputs), strict=True):
         np.testing.assert_array_equal(result, same)
         np.testing.assert_allclose(result, exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(3, 23, 2), (10, 31, 19), (4, 7, 5)])
+@pytest.mark.parametrize("target", [WIDE, TINY], ids=lambda target: target.name)
+def test_long_sums_of_broad_results(
+    size: tuple[int, int, int], target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients by weights, in chunks that go through in passes; also with any number of rows."""
+    for name, value in (("LONG_SUM", 8), ("MOST_SHARED", 5), ("LEAST_TURNED", 2)):
+        monkeypatch.setattr(schedule, name, value)
+    monkeypatch.setattr(schedule, "TURNED_LENGTH", 6)
+    m, k, n = size
+    steps = dims.symbol("k", 0)
+    inputs = [normal(k, m), normal(k, n, seed=1)]
+
+    graph = fused(by_weights, f32(k, m), f32(k, n))
+    kernels = lowered(graph, target).kernels()
+    assert any("partial" in allocated(kernel) for kernel in kernels) == (k >= 8)
+    (expected,) = run(graph, inputs, target)
+    (found,) = run(fused(by_weights, f32(steps, m), f32(steps, n)), inputs, target)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(expected, inputs[0].T @ inputs[1], rtol=1e-5, atol=1e-5)
 
 
 def test_batches() -> None:
