@@ -27,6 +27,7 @@ pop:
 start:
   %frame = phi ptr [ %made, %grow ], [ %free, %pop ]
   word i64 0, %frame, $frame_held
+  word i64 0, %frame, $frame_given
   %parts = word ptr %table, $table_arguments
   br label %each
 each:
@@ -52,6 +53,7 @@ make:
   %failed = icmp eq ptr %result, null
   br i1 %failed, label %end, label %run
 run:
+  call void @give.away(ptr %table, ptr %frame)
   %entry.point = word ptr %table, $table_entry
   %pointers = word ptr %frame, $frame_pointers
   %sizes = word ptr %frame, $frame_sizes
@@ -95,6 +97,50 @@ stop:
   ret ptr %found
 }
 
+; From here on, nobody reads the memory that results may take.
+define internal void @give.away(ptr %table, ptr %frame) uwtable {
+entry:
+  %given = word i64 %frame, $frame_given
+  %changes = word ptr %frame, $frame_changes
+  %data.at = word i64 %table, $table_data
+  %slots = word ptr %table, $table_slots
+  %slot.count = word i64 %table, $table_slot_count
+  br label %each
+each:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %slot.end ]
+  %is.more = icmp slt i64 %i, %given
+  br i1 %is.more, label %one, label %end
+one:
+  %handle = word ptr %changes, %i
+  %i.model = add nuw nsw i64 %i, 1
+  %model = word ptr %changes, %i.model
+  %i.next = add nuw nsw i64 %i, 2
+  call void @change(ptr %handle, ptr %model, i64 %data.at)
+  br label %slot
+slot:
+  %s = phi i64 [ 0, %one ], [ %s.next, %slot.change ]
+  %is.slot = icmp slt i64 %s, %slot.count
+  br i1 %is.slot, label %slot.change, label %slot.end
+slot.change:
+  %at = word i64 %slots, %s
+  call void @change(ptr %handle, ptr %model, i64 %at)
+  %s.next = add nuw nsw i64 %s, 1
+  br label %slot
+slot.end:
+  br label %each
+end:
+  ret void
+}
+
+define internal void @change(ptr %handle, ptr %model, i64 %at) uwtable {
+  %new = byte ptr %model, %at
+  %old = byte ptr %handle, %at
+  call void @Py_IncRef(ptr %new)
+  byte ptr %new, %handle, %at
+  call void @Py_DecRef(ptr %old)
+  ret void
+}
+
 define internal void @done(ptr %table, ptr %frame) uwtable {
 entry:
   %held = word i64 %frame, $frame_held
@@ -103,12 +149,25 @@ entry:
 loop:
   %i = phi i64 [ 0, %entry ], [ %i.next, %drop ]
   %is.more = icmp slt i64 %i, %held
-  br i1 %is.more, label %drop, label %give.back
+  br i1 %is.more, label %drop, label %handles
 drop:
   %array = word ptr %arrays, %i
   call void @Py_DecRef(ptr %array)
   %i.next = add nuw nsw i64 %i, 1
   br label %loop
+handles:
+  %given = word i64 %frame, $frame_given
+  %changes = word ptr %frame, $frame_changes
+  br label %look
+look:
+  %g = phi i64 [ 0, %handles ], [ %g.next, %drop.handle ]
+  %is.handle = icmp slt i64 %g, %given
+  br i1 %is.handle, label %drop.handle, label %give.back
+drop.handle:
+  %handle = word ptr %changes, %g
+  call void @Py_DecRef(ptr %handle)
+  %g.next = add nuw nsw i64 %g, 2
+  br label %look
 give.back:
   %next = word ptr %table, $table_frames
   word ptr %next, %frame, $frame_next
@@ -204,7 +263,26 @@ hold:
   %pointers = word ptr %frame, $frame_pointers
   %number = word i64 %part, $part_number
   word ptr %elements, %pointers, %number
+  %gone = word ptr %part, $part_gone
+  %stays = icmp eq ptr %gone, null
+  %is.kept = or i1 %stays, %is.array
+  %array.lent = select i1 %is.kept, ptr null, ptr %data
+  %place = word i64 %part, $part_place
+  %lent = word ptr %frame, $frame_lent
+  word ptr %array.lent, %lent, %place
+  br i1 %is.kept, label %taken, label %give
+taken:
   ret i1 true
+give:
+  call void @Py_IncRef(ptr %object)
+  %changes = word ptr %frame, $frame_changes
+  %given = word i64 %frame, $frame_given
+  word ptr %object, %changes, %given
+  %given.model = add nuw nsw i64 %given, 1
+  word ptr %gone, %changes, %given.model
+  %given.next = add nuw nsw i64 %given, 2
+  word i64 %given.next, %frame, $frame_given
+  br label %taken
 
 scalar:
   %same.number = icmp eq ptr %class, %wanted
@@ -290,6 +368,8 @@ entry:
   %overflow = alloca i32
   %rooms = word ptr %frame, $frame_numbers
   %place = word i64 %part, $part_place
+  %lent = word ptr %frame, $frame_lent
+  word ptr null, %lent, %place
   %room = getelementptr i64, ptr %rooms, i64 %place
   %pointers = word ptr %frame, $frame_pointers
   %number = word i64 %part, $part_number

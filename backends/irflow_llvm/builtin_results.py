@@ -15,6 +15,9 @@ BLOCKS = 64
 RECORD = 16
 """The bytes of what is known of a block, which lies elsewhere: its size and where it is."""
 
+WRITABLE, OWN = 0x400, 0x404
+"""NumPy's flags of an array that may be written to, and of one whose memory is also its own."""
+
 PAGE = 4096
 """Blocks begin at pages, as NumPy's large arrays almost do. A processor that compares the low bits
 of addresses only, to see whether a load has to wait for a store, then finds no cause to.
@@ -75,7 +78,17 @@ fail:
 
 define internal ptr @result(ptr %table, ptr %frame, ptr %output) uwtable {
 entry:
-  %array = call ptr @array(ptr %table, ptr %output)
+  %start = word i64 %output, $output_start
+  %is.fresh = icmp slt i64 %start, 0
+  br i1 %is.fresh, label %fresh, label %started
+fresh:
+  %new = call ptr @array(ptr %table, ptr %output)
+  br label %made
+started:
+  %lent = call ptr @lent(ptr %table, ptr %frame, ptr %output, i64 %start)
+  br label %made
+made:
+  %array = phi ptr [ %new, %fresh ], [ %lent, %started ]
   %failed = icmp eq ptr %array, null
   br i1 %failed, label %stop, label %wrap
 wrap:
@@ -112,6 +125,65 @@ copy:
   br label %loop
 ready:
   ret ptr %handle
+}
+
+; An array with the elements of an input: the input itself, or a copy.
+define internal ptr @lent(ptr %table, ptr %frame, ptr %output, i64 %start) uwtable {
+entry:
+  %place = word i64 %output, $output_place
+  %arrays = word ptr %frame, $frame_lent
+  %source = word ptr %arrays, %place
+  %is.kept = icmp eq ptr %source, null
+  br i1 %is.kept, label %copy, label %count
+count:
+  %is.free = call i1 @is.exclusive(ptr %source)
+  br i1 %is.free, label %take, label %copy
+take:
+  call void @Py_IncRef(ptr %source)
+  ret ptr %source
+copy:
+  %array = call ptr @array(ptr %table, ptr %output)
+  %failed = icmp eq ptr %array, null
+  br i1 %failed, label %stop, label %fill
+stop:
+  ret ptr null
+fill:
+  %to = byte ptr %array, $array_data
+  %pointers = word ptr %frame, $frame_pointers
+  %from = word ptr %pointers, %start
+  %bytes = word i64 %output, $output_bytes
+  %same = call ptr @memcpy(ptr %to, ptr %from, i64 %bytes)
+  ret ptr %array
+}
+
+; Whether nobody but a handle and this call can reach the memory of an array. Other names, views and
+; exports are references to it.
+define internal i1 @is.exclusive(ptr %array) uwtable {
+entry:
+  %references = load i32, ptr %array
+  %has.two = icmp eq i32 %references, 2
+  %flags = byte i32 %array, $array_flags
+  %writable = and i32 %flags, $writable
+  %is.writable = icmp eq i32 %writable, $writable
+  %may.be = and i1 %has.two, %is.writable
+  br i1 %may.be, label %look, label %no
+look:
+  %own = and i32 %flags, $own
+  %is.own = icmp eq i32 %own, $own
+  %base = byte ptr %array, $array_base
+  %is.view = icmp ne ptr %base, null
+  br i1 %is.view, label %inside, label %by.itself
+by.itself:
+  ret i1 %is.own
+inside:
+  %valid = call i32 @PyCapsule_IsValid(ptr %base, ptr @block.name)
+  %is.block = icmp ne i32 %valid, 0
+  %others = load i32, ptr %base
+  %is.only = icmp eq i32 %others, 1
+  %is.ours = and i1 %is.block, %is.only
+  ret i1 %is.ours
+no:
+  ret i1 false
 }
 
 define internal ptr @array(ptr %table, ptr %output) uwtable {

@@ -58,7 +58,8 @@ class Part:
     WEAK = 8
     NUMBER = 9  # of the buffer
     PLACE = 10  # which input it is
-    WORDS = 11
+    GONE = 11  # what handles become like, that are given away; or null
+    WORDS = 12
 
 
 NUMBERS = {
@@ -82,7 +83,9 @@ class Output:
     BYTES = 3
     PROTOTYPE = 4
     NUMBER = 5
-    WORDS = 6
+    START = 6  # the buffer of the input whose elements it holds at the start; -1 for none
+    PLACE = 7  # which input that is
+    WORDS = 8
 
 
 class Frame:
@@ -94,7 +97,10 @@ class Frame:
     HELD = 3  # the number of arguments that are held
     ARRAYS = 4  # these arguments
     NUMBERS = 5  # room for each input that is a Python number
-    WORDS = 6
+    LENT = 6  # the array of each input whose handle is given away, null for others
+    GIVEN = 7  # the number of words of the following
+    CHANGES = 8  # these handles, each with what it becomes like
+    WORDS = 9
 
 
 FUNCTIONS = {
@@ -116,6 +122,7 @@ FUNCTIONS = {
     "PyEval_RestoreThread": "void (ptr)",
     "PyCapsule_New": "ptr (ptr, ptr, ptr)",
     "PyCapsule_GetPointer": "ptr (ptr, ptr)",
+    "PyCapsule_IsValid": "i32 (ptr, ptr)",
     "PyObject_CallNoArgs": "ptr (ptr)",
     "PyLong_AsVoidPtr": "ptr (ptr)",
     "PyLong_AsLongLongAndOverflow": "i64 (ptr, ptr)",
@@ -128,6 +135,7 @@ MEMORY = {
     "free": "void (ptr)",
     "malloc": "ptr (i64)",
     "madvise": "i32 (ptr, i64, i32)",
+    "memcpy": "ptr (ptr, ptr, i64)",
 }
 """What is used of the C library."""
 
@@ -139,8 +147,8 @@ def builtin_text(array: dict[str, int]) -> str:
     """The module.
 
     Args:
-        array: where in an array object `data`, `rank`, `shape`, `dtype` and `flags` are, and in any
-            object its `class`.
+        array: where in an array object `data`, `rank`, `shape`, `base`, `dtype` and `flags` are,
+            and in any object its `class`.
     """
     declared = [
         f"declare {kind.replace('(', f'@{name}(', 1)}"
@@ -164,6 +172,8 @@ def builtin_text(array: dict[str, int]) -> str:
         page=builtin_results.PAGE,
         advice=builtin_results.ADVICE,
         record=builtin_results.RECORD,
+        writable=builtin_results.WRITABLE,
+        own=builtin_results.OWN,
     )
     numbers = count()
     return "\n".join([*declared, _ACCESS.sub(lambda found: _access(found, next(numbers)), text)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow_llvm.code import Value, suffix
@@ -45,9 +47,26 @@ def _resize(value: Value, dtype: DType) -> Value:
 
 def _float_to_integer(value: Value, dtype: DType) -> Value:
     """Saturating; NaN gives 0."""
+    if dtype.bits <= 16:
+        return _float_to_short(value, dtype)
     sign = "s" if dtype.kind == "int" else "u"
     target = suffix(value.code.value("", dtype, value.lanes))
     return value.code.call(f"llvm.fpto{sign}i.sat.{target}.{suffix(value)}", [value], dtype)
+
+
+def _float_to_short(value: Value, dtype: DType) -> Value:
+    """The same by way of 32 bits, which vectors convert to; LLVM would go lane by lane."""
+    code = value.code
+    limits = np.iinfo(dtype.numpy.str)
+    low, high = (
+        code.literal(float(end), value.dtype, value.lanes) for end in (limits.min, limits.max)
+    )
+    above = code.select(code.compare("fcmp ogt", value, low), value, low)
+    inside = code.select(code.compare("fcmp olt", above, high), above, high)
+    if dtype.kind == "int":
+        is_nan = code.compare("fcmp uno", value, value)
+        inside = code.select(is_nan, code.zero(value.dtype, value.lanes), inside)
+    return cast(code.change("fptosi", inside, dtypes.i32), dtype)
 
 
 def _widen(value: Value) -> Value:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irflow import dtypes
 from irflow.dtypes import DType
+from irflow.records import dataclass
 from irflow.scalars import equal, where
 from irflow_llvm.code import Value, fma
 

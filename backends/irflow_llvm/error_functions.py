@@ -11,12 +11,12 @@ is c V(x) / (1 + x (V(x) + M(x))) with polynomials V and M, so that the errors o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from irflow import dtypes
+from irflow.records import dataclass
 from irflow.scalars import where
 from irflow.special.tables import ERF_CENTRAL
 from irflow_llvm.code import Value, fma

@@ -8,8 +8,7 @@ silently run elsewhere.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from irflow.dtypes import DType
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph, Node
 from irflow.lowering.target import GENERIC, Target
+from irflow.records import dataclass
 from irflow.transform.pass_ import describe
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Capabilities:
         dynamic_sizes: whether one compilation serves several sizes.
         control_flow: whether it runs loops and branches natively.
         host_steps: whether it can call an op's NumPy meaning for what has no native form.
+        lending: whether results may lie where inputs were (`Storage.start` of a program).
     """
 
     dtypes: frozenset[DType] = frozenset(dtypes.ALL)
@@ -46,6 +47,7 @@ class Capabilities:
     dynamic_sizes: bool = True
     control_flow: bool = True
     host_steps: bool = True
+    lending: bool = False
 
     def has(self, node: Node) -> bool:
         """Whether the node's op, and its scalar function if it has one, are among them."""
@@ -74,12 +76,14 @@ class CompileOptions:
         level: the optimisation level, 0 to 3.
         threads: worker threads of the native code; 0 means as many as the process may use.
         memory_limit: the most bytes that intermediate values may take; None for no limit.
+        lent: inputs in whose memory results may be written, where nobody else has it.
     """
 
     name: str = "main"
     level: int = 2
     threads: int = 0
     memory_limit: int | None = None
+    lent: tuple[int, ...] = ()
 
 
 class Executable(ABC):
@@ -104,6 +108,16 @@ class Executable(ABC):
     @abstractmethod
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on arrays that fit the types of the graph's inputs; new arrays, one an output."""
+
+    def overwriting(self, arrays: Sequence[np.ndarray], spent: Collection[int]) -> list[np.ndarray]:
+        """The same as a call; results may be written into the memory of some of the arrays.
+
+        Args:
+            arrays: as for a call.
+            spent: the positions of those that nobody reads afterwards. Results only take the memory
+                of inputs that were lent when the graph was compiled.
+        """
+        return self(arrays)
 
     def builtin(self, convention: Convention, arrays: Sequence[np.ndarray]) -> Builtin | None:
         """A built-in function that does the same faster, for arrays of the shapes of these.

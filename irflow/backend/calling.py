@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from irflow import tree
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Convention:
         results: a prototype of each output; its slots but that of the array are copied.
         is_bare: whether the only result is returned by itself, not a tuple of results.
         other: returned for other arguments.
+        gone: for each leaf what the slots of its handle become once the program runs, where the
+            handle is given away with its memory, and None for other leaves; empty if none is.
+            Arrays by themselves, and those that somebody else holds, stay as they are.
     """
 
     arguments: tuple[tree.Structure, ...]
@@ -50,6 +53,7 @@ class Convention:
     results: tuple[Any, ...]
     is_bare: bool
     other: object
+    gone: tuple[Any | None, ...] = ()
 
 
 Builtin = Callable[..., Any]

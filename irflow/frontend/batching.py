@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from irflow import autodiff, dims, ops, tree
@@ -18,6 +17,7 @@ from irflow.frontend.boundary import public
 from irflow.frontend.calls import Parameters
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import Argument, Trace, TracedFunction
+from irflow.records import dataclass
 
 Axes = Any
 """An axis or None, or a nesting of them that is a prefix of what it is for."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from irflow import tree
 from irflow.errors import UsageError, nearest
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from irflow.frontend.tensor import Tensor, as_tensor, strong
 from irflow.frontend.tracing import Argument, TracedFunction
 from irflow.ir import TensorType
 from irflow.ir.graph import Graph
+from irflow.records import dataclass
 
 Argnums = int | Sequence[int]
 

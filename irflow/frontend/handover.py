@@ -1,8 +1,10 @@
-"""Arrays of tensors that are handed over to a graph, as nobody else can reach them."""
+"""Arrays of tensors that are handed over to a graph or a call, as nobody else can reach them."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,15 +34,31 @@ def held(tensor: Tensor) -> np.ndarray | DenseArray:
     return tensor._constant
 
 
-def _is_only_holder(tensor: Tensor) -> bool:
-    """Whether an array, a large one in row-major order, is found by way of its tensor only.
+def spent(
+    tensors: Sequence[Tensor], donated: Iterable[int], others: Sequence[Tensor]
+) -> tuple[int, ...]:
+    """Which arguments of a call may be overwritten by it, as nobody can read them afterwards.
+
+    Args:
+        tensors: the arguments.
+        donated: the positions of those that become unreadable.
+        others: what else the call reads.
+    """
+    counts = Counter(map(id, (*tensors, *others)))
+    alone = (i for i in donated if counts[id(tensors[i])] == 1)
+    return tuple(i for i in alone if _is_only_holder(tensors[i], least=0))
+
+
+def _is_only_holder(tensor: Tensor, least: int = LARGE) -> bool:
+    """Whether an array of so many bytes in row-major order is found by way of its tensor only.
 
     Views, exports of the buffer and other names are references; without them there are two, the
     slot of the tensor, and the argument of the function that counts.
     """
     array = tensor._data
-    if type(array) is not np.ndarray or array.nbytes < LARGE:
+    if type(array) is not np.ndarray or array.nbytes < least:
         return False
-    is_own = array.base is None and array.flags.owndata and array.flags.c_contiguous
-    del array
+    flags = array.flags
+    is_own = array.base is None and flags.owndata and flags.writeable and flags.c_contiguous
+    del array, flags
     return is_own and sys.getrefcount(tensor._data) == 2

@@ -39,7 +39,9 @@ def jit(
         function: takes and returns tensors in any nesting of tuples, lists, dicts and dataclasses.
         static_argnums: positions of arguments that stay Python values; they must be hashable.
         static_argnames: names of such arguments.
-        donate_argnums: positions of arguments whose memory may be reused, and not read afterwards.
+        donate_argnums: positions of arguments whose tensors are not read afterwards. Results of
+            equal types are written where they are, if nothing else holds that memory; NumPy arrays
+            of the caller are never written to.
         donate_argnames: names of such arguments.
         backend: a backend's name instead of the selected one.
         level: the optimisation level, 0 (none) to 3.

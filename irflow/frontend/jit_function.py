@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from irflow.frontend.apply import call_traced, trace_function
 from irflow.frontend.boundary import public, shorten
 from irflow.frontend.calls import Call, Instance, Parameters
 from irflow.frontend.disabled import disabled, is_jit_disabled
-from irflow.frontend.quick import NUMBERS, OTHER, Quick, QuickCalls, donating, with_statics
+from irflow.frontend.quick import NUMBERS, OTHER, Quick, QuickCalls, outlines, with_statics
 from irflow.frontend.specialisation import Key, described, reason_for, unhashable
 from irflow.frontend.stages import Compiled, Signature, Traced
 from irflow.frontend.symbolic import (
@@ -36,6 +35,7 @@ from irflow.frontend.symbolic import (
 from irflow.frontend.tensor import Tensor, as_tensor, is_tensor_like
 from irflow.frontend.tracing import Argument, TracedFunction, current_trace
 from irflow.ir import TensorType
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,9 @@ class JitFunction:
         result = compiled.run(tensors)
         quick = self._open_calls(key, bool(kwargs))
         if quick is not None:
-            arrays = [tensor.data for tensor in tensors]
-            kind = (key, len(args), *map(type, leaves), *[array.shape for array in arrays])
+            kind = (key, len(args), *map(type, leaves), *[tensor.shape for tensor in tensors])
             if quick.wants(kind):
-                quick.add(self._quick_call(compiled, key, (args, kwargs), arrays))
-        if self.options.donated_names:
-            self._donate(structure, tensors)
+                quick.add(self._quick_call(compiled, key, (args, kwargs), outlines(tensors)))
         return result
 
     @public
@@ -187,13 +184,7 @@ class JitFunction:
         numbers = [type(leaf) if type(leaf) in NUMBERS else None for leaf in leaves]
         inputs = [(key.weak[i], i, cls) for i, cls in zip(order, numbers, strict=True)]
         call = compiled.quick(structure.children, inputs, arrays)
-        if call is not None and places:
-            call = with_statics(call, places)
-        if call is not None and self.options.donated_names:
-            names = self.parameters.leaf_names(key.structure)
-            chosen = [names[i] in self.options.donated_names for i in order]
-            call = donating(call, structure, chosen)
-        return call
+        return with_statics(call, places) if call is not None and places else call
 
     def _order(self, structure: tree.Structure, has_keywords: bool) -> list[int] | None:
         """Which input each leaf of the arguments is; None where that is not known."""
@@ -231,6 +222,12 @@ class JitFunction:
             found = specs.types_for(self.options.spec, structure, self.options.constraints)
             self._spec_types[structure] = found
         return found
+
+    def _donated(self, key: Key) -> tuple[int, ...]:
+        """The inputs that are donated."""
+        chosen = self.options.donated_names
+        names = self.parameters.leaf_names(key.structure) if chosen else ()
+        return tuple(i for i, n in enumerate(names) if n in chosen and not key.weak[i])
 
     def _signature(self, key: Key) -> Signature:
         return Signature(self.name, self.parameters, key.structure, key.types, key.statics)
@@ -280,13 +277,15 @@ class JitFunction:
         hints = self.parameters.hints(key.structure)
         reason = reason_for(self.name, key, next(reversed(self.cache), None), hints, remark)
         log.write("recompiles", reason)
+        donated = self._donated(key)
         lowered = compiler.prepare(
             traced.graph,
             self.options.backend,
             level=self.options.level,
             memory_limit=self.options.memory_limit,
+            lent=donated,
         )
-        compiled = Compiled(traced, lowered, self._signature(key), self._lock)
+        compiled = Compiled(traced, lowered, self._signature(key), self._lock, donated)
         seconds = time.perf_counter() - start
         note(Compilation(reason, traced.graph, lowered, seconds))
         self.cache[key] = compiled
@@ -322,12 +321,6 @@ class JitFunction:
     def _run_plainly(self, call: Call, structure: tree.Structure, tensors: Sequence[Tensor]) -> Any:
         args, kwargs = self.parameters.join(structure.unflatten(tensors), call.statics)
         return tree.map_leaves(as_tensor, self.function(*args, **kwargs))
-
-    def _donate(self, structure: tree.Structure, tensors: Sequence[Tensor]) -> None:
-        names = self.parameters.leaf_names(structure)
-        for tensor, name in zip(tensors, names, strict=True):
-            if name in self.options.donated_names and not tensor.is_weak:
-                tensor.donate()
 
 
 def _is_tensor(leaf: Any) -> bool:

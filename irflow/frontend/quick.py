@@ -76,6 +76,7 @@ def convention(
     leaves: Sequence[tuple[bool, int, type | None]],
     results: Sequence[tuple[TensorType, bool]],
     is_bare: bool,
+    donated: Sequence[TensorType | None] = (),
 ) -> Convention:
     """How a function of tensors is called.
 
@@ -85,9 +86,23 @@ def convention(
             class if it is a Python number.
         results: the type of each result, and whether it gives way.
         is_bare: whether the only result is returned by itself.
+        donated: the type of each leaf that is donated, None for the others.
     """
     prototypes = tuple(Tensor(_NOTHING, weak=is_weak, type=type) for type, is_weak in results)
-    return Convention(tuple(arguments), tuple(leaves), _HANDLES, prototypes, is_bare, OTHER)
+    gone = tuple(None if type is None else _donated(type) for type in donated)
+    return Convention(tuple(arguments), tuple(leaves), _HANDLES, prototypes, is_bare, OTHER, gone)
+
+
+def outlines(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Arrays of the same types and shapes, also for tensors that were donated."""
+    types = [tensor.type for tensor in tensors]
+    return [np.broadcast_to(np.zeros((), t.dtype.numpy), t.static_shape) for t in types]
+
+
+def _donated(type: TensorType) -> Tensor:
+    tensor = Tensor(_NOTHING, type=type)
+    tensor.donate()
+    return tensor
 
 
 def assembler(structure: tree.Structure) -> Callable[[Sequence[Any]], Any]:
@@ -149,36 +164,3 @@ _COMPARED = frozenset({bool, int, float, str, Instance})
 """Classes of static arguments that are compared by value; others by identity, before the long way
 does so.
 """
-
-
-def donating(call: Quick, structure: tree.Structure, chosen: Sequence[bool]) -> Quick:
-    """A quick call after which the tensors among the chosen leaves of its arguments are donated."""
-    names: dict[str, Any] = {}
-    paths = _paths("args", structure, names)
-    wanted = [path for path, is_chosen in zip(paths, chosen, strict=True) if is_chosen]
-    pick = eval(f"lambda args: ({''.join(f'{path}, ' for path in wanted)})", names)
-
-    def donated(*args: Any) -> Any:
-        result = call(*args)
-        if result is not OTHER:
-            for leaf in pick(args):
-                if type(leaf) is Tensor and not leaf.is_weak:
-                    leaf.donate()
-        return result
-
-    return donated
-
-
-def _paths(path: str, structure: tree.Structure, names: dict[str, Any]) -> list[str]:
-    """Python's words for each leaf; `names` gets the keys."""
-    if structure.kind in ("leaf", "none"):
-        return [path] if structure.kind == "leaf" else []
-    found = []
-    for position, (key, child) in enumerate(zip(structure.keys, structure.children, strict=True)):
-        if structure.kind == "dataclass":
-            found += _paths(f"{path}.{key}", child, names)
-            continue
-        name = f"k{len(names)}"
-        names[name] = key if structure.kind == "dict" else position
-        found += _paths(f"{path}[{name}]", child, names)
-    return found

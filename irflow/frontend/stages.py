@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,16 @@ from irflow.backend import Executable
 from irflow.errors import DTypeError, ShapeError, TreeError, UsageError
 from irflow.frontend.boundary import public
 from irflow.frontend.calls import Call, Parameters
+from irflow.frontend.handover import spent
 from irflow.frontend.numbers import number
-from irflow.frontend.quick import OTHER, Quick, QuickCalls, assembler, convention
+from irflow.frontend.quick import OTHER, Quick, QuickCalls, assembler, convention, outlines
 from irflow.frontend.tensor import Tensor, as_tensor
 from irflow.frontend.tracing import TracedFunction
 from irflow.frontend.variable import HELD, Variable, hold
 from irflow.ir import TensorType
 from irflow.ir.evaluate import bind_sizes
 from irflow.ir.graph import Graph
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,9 @@ class Compiled:
         lowered: the graph after the passes, with the report on them.
         signature: how to call it.
         executable: what the backend made.
+
+    Args:
+        donated: the argument leaves whose tensors give their memory away in each call.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Compiled:
         lowered: compiler.Lowered,
         signature: Signature,
         lock: threading.RLock | None = None,
+        donated: Sequence[int] = (),
     ) -> None:
         self.traced = traced
         self.lowered = lowered
@@ -111,6 +116,7 @@ class Compiled:
         self._results = list(zip(traced.weak, types, strict=True))
         self._assemble = assembler(traced.structure)
         self._lock = lock or threading.RLock()
+        self._donated = tuple(donated)
         self._quick = QuickCalls(patience=3)
 
     def __str__(self) -> str:
@@ -126,32 +132,43 @@ class Compiled:
         return self.run(self.signature.tensors(self.signature.parameters.split(args, kwargs)))
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
-        """Run on the argument leaves; variables are read and written back."""
+        """Run on the argument leaves; variables are read and written back, donated leaves gone."""
         for call in self._quick.calls:
             result = call(*tensors)
             if result is not OTHER:
                 return result
-        arrays = [tensor.data for tensor in tensors]
-        result = self._run_long(arrays)
+        lent = self._lent(tensors)
+        result = self._run_long([tensor.data for tensor in tensors], lent)
+        for i in self._donated:
+            tensors[i].donate()
         if self._quick.is_open:
             weak = tuple([tensor.is_weak for tensor in tensors])
-            if self._quick.wants((weak, *[array.shape for array in arrays])):
+            if self._quick.wants((weak, *[tensor.shape for tensor in tensors])):
                 leaves = [(is_weak, i, None) for i, is_weak in enumerate(weak)]
-                self._quick.add(self.quick([tree.LEAF] * len(tensors), leaves, arrays))
+                parts, arrays = [tree.LEAF] * len(tensors), outlines(tensors)
+                self._quick.add(self.quick(parts, leaves, arrays))
         return result
 
-    def _run_long(self, arrays: list[np.ndarray]) -> Any:
+    def _lent(self, tensors: Sequence[Tensor]) -> tuple[int, ...]:
+        """The donated leaves whose memory results may take."""
+        if not self._donated:
+            return ()
+        captures = self.traced.captures
+        others = [HELD(each) if isinstance(each, Variable) else each for each in captures]
+        return spent(tensors, self._donated, others)
+
+    def _run_long(self, arrays: list[np.ndarray], lent: tuple[int, ...]) -> Any:
         if not self.traced.updates:
-            return self._assemble(self._call(arrays))
+            return self._assemble(self._call(arrays, lent))
         count = self.traced.result_count
         with self._lock:
-            outputs = self._call(arrays)
+            outputs = self._call(arrays, lent)
             hold(self.traced.updates, outputs[count:])
         return self._assemble(outputs)
 
-    def _call(self, arrays: list[np.ndarray]) -> list[Tensor]:
+    def _call(self, arrays: list[np.ndarray], lent: tuple[int, ...]) -> list[Tensor]:
         captured = [capture.data for capture in self.traced.captures]
-        outputs = self.executable([*arrays, *captured])
+        outputs = self.executable.overwriting([*arrays, *captured], lent)
         tensors = [
             Tensor(array, weak=weak, type=type)
             for array, (weak, type) in zip(outputs, self._results, strict=False)
@@ -170,21 +187,26 @@ class Compiled:
             arguments: the structure of each argument.
             leaves: whether the element type of each leaf gives way, which input it is, and of what
                 class if it is a Python number.
-            arrays: the inputs, whose shapes it is for.
+            arrays: the inputs, or their outlines, for whose types and shapes it is.
         """
         traced = self.traced
         variables = [each for each in traced.captures if isinstance(each, Variable)]
         if len(variables) != len(traced.captures):
             return None
         leaves = [*leaves, *((False, len(arrays) + i, None) for i in range(len(variables)))]
-        arrays = [*arrays, *(variable.data for variable in variables)]
+        arrays = [*arrays, *outlines([HELD(variable) for variable in variables])]
         sizes = bind_sizes(traced.graph, arrays)
         types = [value.type.substitute(sizes) for value in traced.graph.outputs]
         flags = [*traced.weak, *[False] * len(traced.updates)]
         is_bare = traced.structure is tree.LEAF and not traced.updates
         parts = [*arguments, *[tree.LEAF] * len(variables)]
         results = list(zip(types, flags, strict=True))
-        builtin = self.executable.builtin(convention(parts, leaves, results, is_bare), arrays)
+        gone = [
+            traced.graph.inputs[i].type.substitute(sizes) if i in self._donated else None
+            for _, i, _ in leaves
+        ]
+        called = convention(parts, leaves, results, is_bare, gone)
+        builtin = self.executable.builtin(called, arrays)
         if builtin is None or (is_bare and not variables):
             return builtin
         return self._finished(builtin, variables, is_bare)

@@ -11,7 +11,7 @@ step computes what it did before, so the bits stay.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice, takewhile
 
 from irflow import dims
@@ -28,6 +28,7 @@ from irflow.lowering.steps import (
 )
 from irflow.lowering.target import Target
 from irflow.lowering.times import CALL, Time, TimeTable
+from irflow.records import dataclass
 
 WINDOW = 32
 """So many steps ahead independent ones are looked for."""
@@ -82,9 +83,7 @@ def _roots(steps: Sequence[Step]) -> dict[int, int]:
     """The buffer in which each view lies."""
     found: dict[int, int] = {}
     for step in every_step(steps):
-        if isinstance(step, LoopStep):
-            found.update(step.views)
-        elif isinstance(step, RowsStep):
+        if isinstance(step, LoopStep | RowsStep):
             found.update((v.view, v.base) for v in step.views)
     return found
 

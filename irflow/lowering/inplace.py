@@ -1,36 +1,39 @@
-"""Kernels that overwrite one of their inputs element by element.
+"""Kernels that overwrite some of their inputs element by element.
 
     y[i] = x[i] * 2                 y[i] = y[i] * 2
 
-A kernel may write its output over an input if it reads each element before it writes it, and never
+A kernel may write an output over an input if it reads each element before it writes it, and never
 again: every load of the input stands in front of a store to the same index, and nothing is stored
-twice. The latter is a matter of counting, as a kernel leaves no element of its output out.
+twice. The latter is a matter of counting, as a kernel leaves no element of its outputs out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from irflow import dims
-from irflow.loops import Block, Buffer, Expr, For, If, Kernel, Let, Load, Stmt, Store, While
+from irflow.loops import Block, Buffer, Expr, For, If, Kernel, Let, Load, Stmt, Store
 from irflow.loops.evaluate import Frame, evaluate
 from irflow.loops.walk import (
     bodies,
     children,
     free_variables,
-    loads,
+    map_statement,
     statements,
-    stored,
     subexpressions,
-    transform_block,
+    transform,
 )
+from irflow.records import dataclass
 
 MOST_STEPS = 4096
 """Loops whose iterations differ are counted one by one as far as this."""
+
+Pair = tuple[Buffer, Buffer]
+"""An input and an output that should lie where it is."""
 
 
 def overwriting(kernel: Kernel, source: Buffer, target: Buffer) -> Kernel | None:
@@ -44,50 +47,121 @@ def overwriting(kernel: Kernel, source: Buffer, target: Buffer) -> Kernel | None
     Returns:
         None if it would not do the same.
     """
-    if (source.dtype, source.shape) != (target.dtype, target.shape):
-        return None
-    reads_target = any(_reads(load, target) for load in loads(kernel.body))
-    if reads_target or not _reads_first(kernel.body, source, target):
-        return None
-    if not _stores_once(kernel, target):
-        return None
+    found, pairs = overwriting_all(kernel, [(source, target)])
+    return found if pairs else None
 
-    def moved(expr: Expr) -> Expr:
-        if isinstance(expr, Load) and expr.buffer == source:
-            return replace(expr, buffer=target)
+
+def overwriting_all(kernel: Kernel, pairs: Sequence[Pair]) -> tuple[Kernel, list[Pair]]:
+    """`overwriting` for several inputs, each of another output.
+
+    Returns:
+        The kernel, and the pairs for which it is true.
+    """
+    alike = [(s, t) for s, t in pairs if (s.dtype, s.shape) == (t.dtype, t.shape)]
+    survey = _Survey({source.name: target.name for source, target in alike})
+    survey.block(kernel.body)
+    ordered = [pair for pair in alike if pair[1].name not in survey.failed]
+    chosen = ordered if _stores_once(kernel, survey, ordered) else []
+    if len(ordered) > 1 and not chosen:
+        chosen = [pair for pair in ordered if _stores_once(kernel, survey, [pair])]
+    if not chosen:
+        return kernel, []
+    sources = [source for source, _ in chosen]
+    inputs = tuple(buffer for buffer in kernel.inputs if buffer not in sources)
+    body = _moved(kernel.body, dict(chosen), survey.reading)
+    return replace(kernel, inputs=inputs, body=body), chosen
+
+
+def _moved(body: Block, targets: Mapping[Buffer, Buffer], reading: Collection[int]) -> Block:
+    """Code with loads from other buffers; most of it reads none of these, and stays as it is."""
+    names = {source.name: target for source, target in targets.items()}
+
+    def load(expr: Expr) -> Expr:
+        if isinstance(expr, Load) and expr.buffer.name in names:
+            return replace(expr, buffer=names[expr.buffer.name])
         return expr
 
-    inputs = tuple(buffer for buffer in kernel.inputs if buffer != source)
-    return replace(kernel, inputs=inputs, body=transform_block(kernel.body, moved))
+    def statement(stmt: Stmt) -> Stmt:
+        if id(stmt) not in reading:
+            return stmt
+        return map_statement(stmt, lambda expr: transform(expr, load), block)
+
+    def block(inner: Block) -> Block:
+        return Block(tuple(map(statement, inner.statements)))
+
+    return block(body)
 
 
-def _reads(expr: Expr, buffer: Buffer) -> TypeGuard[Load]:
-    """Whether an expression is an element of a buffer; what only fetches it is none."""
-    return isinstance(expr, Load) and expr.buffer == buffer and expr.hint != "prefetch"
+# ------------------------------------------------------------------------- where things are touched
 
 
-def _reads_first(block: Block, source: Buffer, target: Buffer) -> bool:
-    """Whether each load of `source` stands in front of a store to the same place of `target`."""
-    later: set[tuple[Expr, ...]] = set()
-    for stmt in reversed(block.statements):
-        if isinstance(stmt, Store) and stmt.buffer == target:
-            later.add(stmt.index)
-        for expr in children(stmt):
-            for part in subexpressions(expr):
-                if _reads(part, source) and part.index not in later:
-                    return False
-        if not all(_reads_first(body, source, target) for body in bodies(stmt)):
+class _Survey:
+    """Where the code of a kernel touches inputs and outputs.
+
+    Attributes:
+        targets: the name of the output for each input's.
+        failed: outputs that are read, or whose input is read when they may be written already.
+        reading: the identities of statements with loads of these inputs inside.
+        writing: those of statements with stores to these outputs inside.
+    """
+
+    def __init__(self, targets: Mapping[str, str]) -> None:
+        self.targets = targets
+        self.outputs = frozenset(targets.values())
+        self.failed: set[str] = set()
+        self.reading: set[int] = set()
+        self.writing: set[int] = set()
+
+    def block(self, block: Block) -> None:
+        """Look at the statements of a block, from the last one on."""
+        later: set[tuple[str, tuple[Expr, ...]]] = set()
+        for stmt in reversed(block.statements):
+            if isinstance(stmt, Store) and stmt.buffer.name in self.outputs:
+                later.add((stmt.buffer.name, stmt.index))
+                self.writing.add(id(stmt))
+            for expr in children(stmt):
+                for part in subexpressions(expr):
+                    if isinstance(part, Load):
+                        self.load(stmt, part, later)
+            for body in bodies(stmt):
+                self.block(body)
+                self.note(stmt, [body])
+        self.note(block, block.statements)
+
+    def load(self, stmt: Stmt, load: Load, later: set[tuple[str, tuple[Expr, ...]]]) -> None:
+        """A load in a statement, behind which there are stores to these places of outputs."""
+        name = load.buffer.name
+        target = self.targets.get(name)
+        if target is not None:
+            self.reading.add(id(stmt))
+        if load.hint == "prefetch":  # What only fetches an element does not read it.
+            return
+        if name in self.outputs:
+            self.failed.add(name)
+        elif target is not None and (target, load.index) not in later:
+            self.failed.add(target)
+
+    def note(self, stmt: Stmt, parts: Sequence[Stmt]) -> None:
+        """What parts of a statement touch, it touches itself."""
+        for found in (self.reading, self.writing):
+            if any(id(part) in found for part in parts):
+                found.add(id(stmt))
+
+
+# --------------------------------------------------------------------------------- counting stores
+
+
+def _stores_once(kernel: Kernel, survey: _Survey, pairs: Sequence[Pair]) -> bool:
+    """Whether as many elements of these outputs are stored as there are."""
+    total = 0
+    for _, target in pairs:
+        size = dims.product(target.shape)
+        if not isinstance(size, int):
             return False
-    return True
-
-
-def _stores_once(kernel: Kernel, target: Buffer) -> bool:
-    """Whether as many elements are stored as there are."""
-    total = dims.product(target.shape)
-    if not isinstance(total, int):
-        return False
+        total += size
+    counter = _Counter.of(kernel, {target.name for _, target in pairs}, survey.writing)
     try:
-        return _Counter.of(kernel, target).block(kernel.body, {}) == total
+        return counter.block(kernel.body, {}) == total
     except _UncountableError:
         return False
 
@@ -98,25 +172,29 @@ class _UncountableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """Counts stores to one buffer.
+    """Counts stores to some buffers.
 
     Attributes:
-        target: the buffer.
+        targets: the names of the buffers.
+        writing: the identities of the statements in which to look for stores.
         wanted: the names of variables on which the number of stores depends.
     """
 
-    target: Buffer
+    targets: frozenset[str]
+    writing: Collection[int]
     wanted: frozenset[str]
 
     @classmethod
-    def of(cls, kernel: Kernel, target: Buffer) -> _Counter:
-        steps = list(statements(kernel.body))
+    def of(cls, kernel: Kernel, targets: Collection[str], writing: Collection[int]) -> _Counter:
+        steps = statements(kernel.body)
         names = {stmt.var.name: stmt.value for stmt in steps if isinstance(stmt, Let)}
         waiting: list[Expr] = []
         for stmt in steps:
-            if isinstance(stmt, Store) and stmt.buffer == target and stmt.mask is not None:
-                waiting.append(stmt.mask)
-            elif isinstance(stmt, (For, If, While)) and target.name in stored(stmt):
+            if id(stmt) not in writing:
+                continue
+            if isinstance(stmt, Store):
+                waiting += [] if stmt.mask is None else [stmt.mask]
+            else:
                 waiting += children(stmt)
         wanted: set[str] = set()
         while waiting:
@@ -124,21 +202,23 @@ class _Counter:
                 if name not in wanted:
                     wanted.add(name)
                     waiting += [names[name]] if name in names else []
-        return cls(target, frozenset(wanted))
+        return cls(frozenset(targets), writing, frozenset(wanted))
 
     def block(self, block: Block, values: Mapping[str, Any]) -> int:
         known, total = dict(values), 0
         for stmt in block.statements:
-            if isinstance(stmt, Let) and stmt.var.name in self.wanted:
-                known[stmt.var.name] = _value(stmt.value, known)
-            total += self.statement(stmt, known)
+            if isinstance(stmt, Let):
+                if stmt.var.name in self.wanted:
+                    known[stmt.var.name] = _value(stmt.value, known)
+            elif id(stmt) in self.writing:
+                total += self.statement(stmt, known)
         return total
 
     def statement(self, stmt: Stmt, values: Mapping[str, Any]) -> int:
-        if self.target.name not in stored(stmt):
-            return 0
         match stmt:
-            case Store(_, index, _, mask):
+            case Store(buffer, index, _, mask):
+                if buffer.name not in self.targets:
+                    return 0
                 lanes = max((part.lanes for part in index), default=1)
                 chosen = True if mask is None else _value(mask, values)
                 return int(np.broadcast_to(chosen, (lanes,)).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irflow.lowering.steps import (
     ForkStep,
@@ -14,6 +14,7 @@ from irflow.lowering.steps import (
     every_step,
     own_buffers,
 )
+from irflow.records import dataclass
 
 
 def lifetimes(steps: Sequence[Step], wanted: Collection[int]) -> dict[int, tuple[int, int]]:
@@ -63,7 +64,7 @@ class _Clock:
 
     def loop(self, step: LoopStep) -> None:
         self.run(step.start)
-        first, bases = self.time, [base for _, base in step.views]
+        first, bases = self.time, [number for v in step.views for number in v.bases]
         inside = {n for one in every_step([step]) for n in own_buffers(one)}
         # Without their stretching, a buffer could take the place of one that the next round reads.
         kept = self.wanted & inside & {*self.found, *bases}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
+
+from irflow.records import dataclass
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""

@@ -7,7 +7,6 @@ backend that receives programs prints the kernels in its language and runs the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from textwrap import indent
 
 from irflow import dims
@@ -19,6 +18,7 @@ from irflow.loops.print import print_kernel
 from irflow.lowering.lifetimes import lifetimes
 from irflow.lowering.memory import Interval, Layout, plan
 from irflow.lowering.steps import KernelStep, Step, every_step
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,20 @@ class Storage:
         type: what it holds; steps may see the same elements under another shape.
         position: which input or output it is.
         content: of a constant.
+        start: of an output, the input whose elements it holds when the steps begin; these do not
+            touch the buffer of that input.
     """
 
     kind: str
     type: TensorType
     position: int = 0
     content: DenseArray | None = None
+    start: int | None = None
 
     def __str__(self) -> str:
         place = f" {self.position}" if self.kind in ("input", "output") else ""
-        return f"{self.kind}{place} {self.type}"
+        start = "" if self.start is None else f" over input {self.start}"
+        return f"{self.kind}{place} {self.type}{start}"
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,16 @@ class Program:
         """The buffers of one kind."""
         return [number for number, b in enumerate(self.buffers) if b.kind == kind]
 
+    def input_numbers(self) -> list[int]:
+        """The input buffers in the order of the inputs."""
+        return self._in_order("input")
+
     def output_numbers(self) -> list[int]:
         """The output buffers in the order of the outputs."""
-        return sorted(self.numbers("output"), key=lambda number: self.buffers[number].position)
+        return self._in_order("output")
+
+    def _in_order(self, kind: str) -> list[int]:
+        return sorted(self.numbers(kind), key=lambda number: self.buffers[number].position)
 
     def lifetimes(self) -> dict[int, tuple[int, int]]:
         """For each temporary, the first and the last step that touch it."""

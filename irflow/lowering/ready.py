@@ -1,4 +1,5 @@
-"""Right operands of products that are constants: packed once, when code is made.
+"""Right operands of products that are packed once: constants when code is made, and what is the
+same in all repetitions of a loop before it (`preheaders`).
 
 Their panels stand one behind the other, as tiles read them (`packing`). The array as the graph has
 it is then no part of the program, unless something else reads it.
@@ -8,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -22,9 +22,11 @@ from irflow.ir.types import TensorType
 from irflow.loops import Buffer, Expr, Load
 from irflow.loops.intrinsics import Dot
 from irflow.lowering.nest import NestContext
+from irflow.lowering.preheaders import Panels
 from irflow.lowering.tile import Pass, Spot
 from irflow.lowering.values import widened
 from irflow.ops import Broadcast, Convert, Reshape, Transpose
+from irflow.records import dataclass
 
 _made: WeakValueDictionary[str, DenseArray] = WeakValueDictionary()
 """What programs hold at the moment, by digest: versions of a program for other sizes share it."""
@@ -123,7 +125,7 @@ def _repeats_matrix(value: Value, matrix: Value, op: Broadcast) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ReadyPack:
-    """Panels of columns that are there when a program starts.
+    """Panels of columns that are there when a program, or a loop, starts.
 
     Attributes:
         context: where code goes.
@@ -159,6 +161,12 @@ class ReadyPack:
         _move(content, dense, unpacking(content.shape, width))
         count = inner if isinstance(kind, DType) else -(-inner // kind.length)
         return cls(context, context.constant_buffer(dense), count, width)
+
+    @classmethod
+    def before_loop(cls, context: NestContext, matrix: Value, width: int) -> ReadyPack:
+        """Let the kernel take a matrix that is packed before the loop around it."""
+        inner, _ = matrix.type.static_shape
+        return cls(context, context.panel_buffer(Panels(matrix, width)), inner, width)
 
     def read(self, spot: Spot, part: Pass, k: Expr, offset: Expr) -> Expr:
         """An element, by its number in the pass and its column in the tile."""

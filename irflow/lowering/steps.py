@@ -7,7 +7,7 @@ loops, blocks of rows, and what runs at the same time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from textwrap import indent
 
 from irflow import dims
@@ -15,6 +15,7 @@ from irflow.dims import Size
 from irflow.ir.graph import Node
 from irflow.ir.types import TensorType
 from irflow.loops import Kernel
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,33 @@ class SwitchStep:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopView:
+    """A buffer that lies in another one, further on with every repetition.
+
+    Attributes:
+        view: that buffer.
+        base: the other one: repetition `i` sees an element of its first axis.
+        shift: 0 for element `i`; -1 for that of the repetition before, 1 for that of the next one.
+        edge: the buffer in its place where there is no such repetition.
+    """
+
+    view: int
+    base: int
+    shift: int = 0
+    edge: int | None = None
+
+    @property
+    def bases(self) -> tuple[int, ...]:
+        """All buffers in which the view lies."""
+        return (self.base,) if self.edge is None else (self.base, self.edge)
+
+    def __str__(self) -> str:
+        shift = f"{self.shift:+}" if self.shift else ""
+        edge = "" if self.edge is None else f" or b{self.edge}"
+        return f"b{self.view}=b{self.base}[i{shift}]{edge}"
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStep:
     """Repeat steps.
 
@@ -139,8 +167,7 @@ class LoopStep:
         outputs: the buffers of the carry, then those that views of the body fill.
         length: the most repetitions, or None for no limit.
         reverse: whether views are met from the last to the first.
-        views: pairs of a buffer and the one in which it lies: repetition `i` sees element `i` of
-            the latter's first axis.
+        views: what lies elsewhere in each repetition.
         condition: steps before each repetition and after the last one.
         test: the buffer with the bool that they compute, whether to go on; None for always.
         place: as of a kernel step.
@@ -151,7 +178,7 @@ class LoopStep:
     outputs: tuple[int, ...]
     length: Size | None
     reverse: bool = False
-    views: tuple[tuple[int, int], ...] = ()
+    views: tuple[LoopView, ...] = ()
     condition: tuple[Step, ...] = ()
     test: int | None = None
     place: int = field(default=0, compare=False)
@@ -164,13 +191,13 @@ class LoopStep:
     @property
     def inputs(self) -> tuple[int, ...]:
         tests = [] if self.test is None else [self.test]
-        inside = {view for view, _ in self.views}.union(self.outputs)
-        found = _read([*(base for _, base in self.views), *tests], self.parts)
+        inside = {v.view for v in self.views}.union(self.outputs)
+        found = _read([*(n for v in self.views for n in v.bases), *tests], self.parts)
         return tuple(number for number in found if number not in inside)
 
     def __str__(self) -> str:
         limit = "" if self.length is None else f" length={self.length}"
-        views = "".join(f" b{view}=b{base}[i]" for view, base in self.views)
+        views = "".join(f" {view}" for view in self.views)
         test = "" if self.test is None else f" while b{self.test} {_block(self.condition)}"
         order = " reverse" * self.reverse
         start = f"{_block(self.start)} then " if self.start else ""
@@ -316,7 +343,7 @@ def own_buffers(step: Step) -> list[int]:
             return [step.index]
         case LoopStep():
             tests = [] if step.test is None else [step.test]
-            return [*tests, *(number for pair in step.views for number in pair)]
+            return [*tests, *(number for v in step.views for number in (v.view, *v.bases))]
         case RowsStep():
             return [number for v in step.views for number in (v.view, v.base)]
         case ForkStep():

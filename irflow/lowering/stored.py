@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from irflow import dims, dtypes
-from irflow.analysis import every_graph
 from irflow.dims import Dim, Size
 from irflow.errors import IrflowError
 from irflow.ir.attributes import DenseArray
@@ -40,7 +39,7 @@ LENGTH = 8
 
 _MOST_BYTES = 2**62
 _KINDS = ("input", "output", "constant", "temporary", "view")
-_FORMAT = 3
+_FORMAT = 4
 
 
 class StoredProgram(Program):
@@ -125,8 +124,11 @@ def _moved(program: Program) -> dict[str, object]:
 
 def _constants(graph: Graph) -> Iterator[DenseArray]:
     """The constants of a graph, and of the regions in it."""
-    for part in every_graph(graph):
-        yield from (node.op.value for node in part if isinstance(node.op, Constant))
+    for node in graph:
+        if isinstance(node.op, Constant):
+            yield node.op.value
+        for region in node.regions:
+            yield from _constants(region)
 
 
 def _key(dense: DenseArray) -> str:
@@ -135,7 +137,7 @@ def _key(dense: DenseArray) -> str:
 
 def _row(storage: Storage) -> list[object]:
     sizes = [size if isinstance(size, int) else str(size) for size in storage.type.shape]
-    return [storage.kind, str(storage.type.dtype), sizes, storage.position]
+    return [storage.kind, str(storage.type.dtype), sizes, storage.position, storage.start]
 
 
 def read_program(
@@ -187,6 +189,8 @@ class _Reader:
         _require(not self.rest, "more bytes than constants have")
         self.ends(buffers, "input", self.graph.inputs)
         self.ends(buffers, "output", self.graph.outputs)
+        starts = [buffer.start for buffer in buffers if buffer.start is not None]
+        _require(len(starts) == len(set(starts)), "two outputs of one start")
         times = {number: (first, last) for number, first, last in head["times"]}
         for number, (first, last) in times.items():
             _require(_is_index(number, len(buffers)), "a number of a buffer")
@@ -202,14 +206,19 @@ class _Reader:
             if (row := rows.get(_key(dense))) is not None:
                 dense.elements.move(_checked(buffers[row[0]].content, row[1], dense))
 
-    def storage(self, kind: str, dtype: str, sizes: list[int | str], position: int) -> Storage:
+    def storage(
+        self, kind: str, dtype: str, sizes: list[int | str], position: int, start: int | None
+    ) -> Storage:
         _require(kind in _KINDS, "the kind of a buffer")
         _require(_is_index(position, 2**31), "a position")
         type = TensorType(dtypes.parse(dtype), tuple(map(self.size, sizes)))
         if type.is_static:
             _require(int(type.nbytes) <= _MOST_BYTES, "the size of a buffer")
+        if start is not None:
+            _require(kind == "output" and _is_index(start, len(self.graph.inputs)), "a start")
+            _require(self.graph.inputs[start].type == type, "the type of a start")
         content = self.content(type) if kind == "constant" else None
-        return Storage(kind, type, position, content)
+        return Storage(kind, type, position, content, start)
 
     def size(self, given: int | str) -> Size:
         if isinstance(given, str):
