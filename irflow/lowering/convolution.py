@@ -17,17 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import reduce
+from operator import mul
 
 from irflow.dims import Size
-from irflow.dtypes import compute_dtype
+from irflow.dtypes import compute_dtype, u32
 from irflow.ir.graph import Node
 from irflow.loops import Buffer, Expr, Load, LoopKind
 from irflow.lowering.chunks import digits, named
 from irflow.lowering.convolution_axes import Axis, Form, form_of
+from irflow.lowering.convolution_cuts import Cuts
 from irflow.lowering.convolution_dots import DotTiles
-from irflow.lowering.convolution_image import TRUE, Slab, flat_image
+from irflow.lowering.convolution_image import TRUE, Slab, Whole, flat_image
 from irflow.lowering.convolution_weights import Weights
 from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.group import Group
@@ -38,6 +39,8 @@ from irflow.lowering.target import Target
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled
 from irflow.lowering.values import ZERO, Extent, equal, index_of
 from irflow.lowering.winograd import winograd_nest
+from irflow.lowering.words import dot_of
+from irflow.records import dataclass
 
 CHANNELS_AHEAD = 24
 """So many steps before they are needed, weights are fetched from a farther cache."""
@@ -50,16 +53,31 @@ def convolution_nest(group: Group, target: Target) -> Built | None:
         return None
     form = form_of(anchors[0])
     dtype = compute_dtype(anchors[0].output.type.dtype)
-    if form is None or not dtype.is_float:
-        return None
     context = NestContext(group, target)
-    if winograd_nest(context, anchors[0], form):
+    if form is not None and not dtype.is_float:
+        dot, dtype = dot_of(context, anchors[0]), u32
+        form = None if dot is None else form.in_words(dot)
+    if form is None:
+        return None
+    if form.dot is None and winograd_nest(context, anchors[0], form):
         return context.finish()
     weights = Weights(context, form, dtype, anchors[0].output.type.shape[0])
-    flat = flat_image(context, form)
+    flat = flat_image(context, form, 1 if reads_whole(form, weights.cuts) else len(form.kernel))
     for axes in form.phases:
         Phase(context, anchors[0], form, axes, weights, flat).write()
     return context.finish()
+
+
+def reads_whole(form: Form, cuts: Cuts) -> bool:
+    """Whether an image in memory is read where it is.
+
+    With few columns, the copy would take as long as the sums. Taps outside of the image must be
+    left out then, line by line.
+    """
+    axes = [axis for phase in form.phases for axis in phase]
+    is_plain = all(axis.in_step == 1 and axis.split is None for axis in axes)
+    is_f32 = form.image.type.dtype is compute_dtype(form.image.type.dtype)
+    return cuts.tile.is_inner and is_plain and is_f32 and not (cuts.by_taps or cuts.is_short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +146,7 @@ class Phase:
         self.is_masked = weights.is_masked
         self.columns = Cut(form.columns, self.cuts.tile.width, self.cuts.panels)
         self.rows = self._row_cuts()
-        self.slab: Slab | None = None
+        self.slab: Slab | Whole | None = None
 
     def _row_cuts(self) -> tuple[Cut, ...]:
         """How the spatial axes are cut into slabs and the lines and positions of tiles."""
@@ -211,11 +229,15 @@ class Phase:
         length = (cut.most or 0) * cut.length
         first = named(self.context, chunk.slab * length, axes[0].count)
         firsts = (first, *[ZERO] * (len(axes) - 1))
+        if self.flat is not None and reads_whole(self.form, self.cuts):
+            self.slab = Whole(self.context, axes, self.form.depth, self.flat, chunk.example, first)
+            return
         counts = (min(length, axes[0].count), *[axis.count for axis in axes[1:]])
-        self.slab = Slab.make(self.context, self.form.image, self.flat, axes, counts, self.cuts.gap)
+        slab = Slab.make(self.context, self.form, self.flat, axes, counts, self.cuts.gap)
+        self.slab = slab
         is_seen = [axis.extent >= 1 for axis in axes if axis.may_be_empty]
         with self.context.where(reduce(lambda a, b: a & b, is_seen, TRUE)):
-            self.slab.fill(chunk.example, firsts)
+            slab.fill(chunk.example, firsts)
 
     def _places(self, slab: Expr, axis: int) -> Iterator[tuple[Piece, ...]]:
         """Where the tiles of a slab stand along the spatial axes, from number `axis` on."""
@@ -252,16 +274,17 @@ class Phase:
         if self.is_empty:
             return
         assert isinstance(spot, ConvolutionSpot)
-        with self.taps(spot) as (place, first, seen):
+        with self.taps(spot) as (place, first, seen, _):
             for channel in self._channels():
-                self._step(spot, (place, first, channel), seen + channel, add)
+                far = seen + channel * self.form.length
+                self._step(spot, (place, first, channel), far, add)
 
     @contextmanager
-    def taps(self, spot: ConvolutionSpot) -> Iterator[tuple[Sequence[Expr], Expr, Expr]]:
+    def taps(self, spot: ConvolutionSpot) -> Iterator[tuple[Sequence[Expr], Expr, Expr, Expr]]:
         """Loops over the taps of a tile.
 
-        Where a tap is in the kernel, the number of its first weight, and where in the copy of the
-        image the first result of the tile sees its first channel.
+        Where a tap is in the kernel, the number of its first weight, where in the copy of the
+        image the first result of the tile sees its first channel, and its number along a line.
         """
         slab = self.slab
         assert slab is not None
@@ -270,7 +293,7 @@ class Phase:
             seen = self.builder.let(start + slab.tap(taps), "seen")
             pairs = zip(slab.axes, taps, strict=True)
             place = [self.context.index(axis.weight(number)) for axis, number in pairs]
-            yield place, self.weights.start(place), seen
+            yield place, self.weights.start(place), seen, taps[-1]
 
     @contextmanager
     def _tap_loops(self, spot: ConvolutionSpot) -> Iterator[tuple[Expr, ...]]:
@@ -295,7 +318,8 @@ class Phase:
         assert self.slab is not None
         own = self.slab.axes[axis]
         is_common = axis < len(self.axes) - 2 or spot.width == spot.rows
-        if self.cuts.is_short or own.is_covered() or not is_common:
+        counts = self.form.zero != 0 or not is_common
+        if self.cuts.is_short or own.is_covered() or counts:
             return ZERO, own.extent
         low, high = (self.context.index(part) for part in own.taps_inside(spot.lines[axis]))
         low = self.builder.let(low, "low")
@@ -324,29 +348,44 @@ class Phase:
             lambda: self._left(spot, seen),
             lambda offset: self.weights.read(spot, *weight, offset),
             add,
+            mul if self.form.dot is None else self.form.dot.product,
         )
 
     def _left(self, spot: ConvolutionSpot, seen: Expr) -> Iterator[tuple[Expr, Expr]]:
         """The rows of a tile, with what they see at one tap and channel."""
-        for r, far in self.rows_of(spot, seen):
-            yield r, self.builder.let(self.read(far), "a")
-
-    def rows_of(self, spot: ConvolutionSpot, seen: Expr) -> Iterator[tuple[Expr, Expr]]:
-        """A loop over the rows of a tile, with the place in the copy of what they see."""
-        slab, context = self.slab, self.context
-        assert slab is not None
-        steps = [axis.pitch * step for axis, step in zip(slab.axes, slab.steps, strict=True)]
-        lines = spot.rows // spot.width
+        context, lines = self.context, spot.rows // spot.width
         with (
             context.one_loop(lines, LoopKind.UNROLL, "s") as line,
             context.one_loop(spot.width, LoopKind.UNROLL, "r") as position,
         ):
-            far = seen + position * steps[-1]
+            far = seen + position * self._pitches[-1]
             if lines > 1:
-                far = far + line * steps[-2]
-            yield context.index(line * spot.width + position), far
+                far = far + line * self._pitches[-2]
+            row = context.index(line * spot.width + position)
+            yield row, self.builder.let(self.read(far), "a")
+
+    @property
+    def _pitches(self) -> list[int]:
+        """Elements from what a result sees to what the next one does, along each axis."""
+        assert self.slab is not None
+        pairs = zip(self.slab.axes, self.slab.steps, strict=True)
+        return [axis.pitch * step for axis, step in pairs]
+
+    @property
+    def pitch(self) -> int:
+        """The same along a line."""
+        return self._pitches[-1]
 
     def read(self, place: Expr) -> Expr:
-        """An element of the copy of the image."""
+        """An element of the copy of the image, or a word of them."""
         assert self.slab is not None
         return self.slab.read(place)
+
+    def fetch(self, spot: ConvolutionSpot) -> None:
+        """Bring nearer what tiles further down see of an image that is read where it is."""
+        if isinstance(self.slab, Whole) and len(self.axes) > 1:
+            self.slab.fetch(spot.near, spot.rows)
+
+    def is_inside(self, position: Expr, tap: Expr) -> Expr:
+        """Whether what a result sees may be read, by its number in its line and its tap there."""
+        return self.slab.is_inside(position, tap) if isinstance(self.slab, Whole) else TRUE

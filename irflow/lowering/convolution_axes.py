@@ -14,16 +14,19 @@ Where these are alike, one code serves them all, with starts and taps that depen
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product as combinations
 from math import gcd
 
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
 from irflow.loops import Expr, integer
+from irflow.loops.intrinsics import Dot
 from irflow.lowering.nest import NestContext
 from irflow.lowering.values import ZERO, index_of, maximum, minimum
 from irflow.ops.convolution import Convolution, ConvolutionInputGradient
+from irflow.ops.integer_convolution import IntegerConvolution
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +165,12 @@ class Form:
     Attributes:
         image, weights: its operands.
         kernel: weights along each axis.
-        depth: channels that are summed over.
+        depth: channels that are summed over, or words of them.
         columns: channels of the result.
         is_turned: whether the weights' axes of channels are exchanged.
         phases: at least one; together they are the whole result.
+        dot: what words of channels are made of, where those are multiplied.
+        zero: what stands for 0 in the image.
     """
 
     image: Value
@@ -175,6 +180,18 @@ class Form:
     columns: int
     is_turned: bool
     phases: tuple[tuple[Axis, ...], ...]
+    dot: Dot | None = None
+    zero: int = 0
+
+    @property
+    def length(self) -> int:
+        """Channels of a step along them."""
+        return 1 if self.dot is None else self.dot.length
+
+    def in_words(self, dot: Dot) -> Form | None:
+        """The same in words of channels; None where channels are left over."""
+        depth, rest = divmod(self.depth, dot.length)
+        return None if rest else replace(self, depth=depth, dot=dot)
 
     @property
     def largest(self) -> tuple[Axis, ...]:
@@ -190,13 +207,15 @@ MOST_PHASES = 9
 def form_of(node: Node) -> Form | None:
     """The form of a node; None for other ops, groups, and symbolic or empty axes."""
     op = node.op
-    if not isinstance(op, (Convolution, ConvolutionInputGradient)) or op.groups != 1:
+    known = Convolution, IntegerConvolution, ConvolutionInputGradient
+    if not isinstance(op, known) or op.groups != 1:
         return None
     image, weights = node.inputs
     sizes = (*image.type.shape[1:], *weights.type.shape, *node.output.type.shape[1:])
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         return None
-    axes = _forward if isinstance(op, Convolution) else _adjoint
+    is_turned = isinstance(op, ConvolutionInputGradient)
+    axes = _adjoint if is_turned else _forward
     kernel = _ints(weights.type.shape[:-2])
     places = zip(
         _ints(node.output.type.shape[1:-1]),
@@ -211,8 +230,8 @@ def form_of(node: Node) -> Form | None:
     if len(phases) > MOST_PHASES:
         return None
     depth, columns = _ints((image.type.shape[-1], node.output.type.shape[-1]))
-    is_turned = isinstance(op, ConvolutionInputGradient)
-    return Form(image, weights, kernel, depth, columns, is_turned, phases)
+    zero = op.zero if isinstance(op, IntegerConvolution) else 0
+    return Form(image, weights, kernel, depth, columns, is_turned, phases, zero=zero)
 
 
 def _ints(sizes: Sequence[Size]) -> tuple[int, ...]:

@@ -7,23 +7,22 @@ chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow.dims import Size
 from irflow.dtypes import DType
 from irflow.lowering.blocks import Factor
 from irflow.lowering.convolution_axes import Axis, product
-from irflow.lowering.schedule import Tile, register_tile
+from irflow.lowering.schedule import Tile, register_tile, steps_in_round
 from irflow.lowering.target import Target
+from irflow.records import dataclass
 
 UNROLLED_TAPS = 12
 """Up to so many summands are written out one by one."""
-UNROLLED = 2
-"""Steps along the channels in one round of their loop."""
 LOW_TILE = 6
 """From so many results in a line on, a tile does not go on in the next line."""
 MOST_TILE = 14
 """Rows of a tile that takes several lines."""
+DOT_ROWS = 8
+"""Rows of a tile of few columns: the loads of the next one start before its sums are done."""
 CHUNKS = 16
 """Into so many chunks a result is cut at most, so that threads end together."""
 ENOUGH_CHUNKS = 8
@@ -78,10 +77,10 @@ class Shape:
 
     Attributes:
         target: the machine.
-        dtype: in which sums are taken.
+        dtype: in which sums are taken; of words, their own.
         batch: images.
         axes: spatial axes.
-        depth, columns: channels of the image and of the result.
+        depth, columns: channels of the image, or words of them, and of the result.
         weights: how loads of the weights move along columns and along the channels of the image.
         is_packed: whether weights must be copied, since they are not in memory as tiles need them.
     """
@@ -141,8 +140,9 @@ class Shape:
 
         With few columns and whole vectors of channels, vectors run along those instead.
         """
-        if 2 * self.columns < self._lanes and self.depth % self._lanes == 0:
-            most = min((self.target.vector_registers - 1) // self.columns - 1, MOST_TILE)
+        are_few = 2 * self.columns < self._lanes and self.depth % self._lanes == 0
+        if are_few and self.dtype.is_float:
+            most = min((self.target.vector_registers - 1) // self.columns - 1, DOT_ROWS)
             rows = _near_divisor(self.axes[-1].count, most)
             return Tile(rows, self.columns, self._lanes, is_inner=True), 1
         width, vectors = self.axes[-1].count, -(-self.columns // self._lanes)
@@ -218,8 +218,11 @@ class Shape:
 
     def _unrolled(self, tile: Tile) -> int:
         """A divisor of the number of channels, or vectors of them, so that none are left over."""
-        steps = self.depth // tile.lanes if tile.is_inner else self.depth
-        return next((n for n in (UNROLLED, UNROLLED + 1) if steps % n == 0), UNROLLED)
+        steps, wanted = (
+            self.depth // tile.lanes if tile.is_inner else self.depth,
+            steps_in_round(tile),
+        )
+        return next((n for n in (wanted, wanted + 1) if steps % n == 0), wanted)
 
 
 def _near_divisor(size: int, most: int) -> int:

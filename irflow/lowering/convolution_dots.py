@@ -43,6 +43,7 @@ class DotTiles:
         ):
             self.builder.store(cells, (*place, lane), found.identity)
         if not self.phase.is_empty:
+            self.phase.fetch(spot)
             self._add(spot, cells, found)
         totals = self._totals(spot, cells)
         if columns == 1:
@@ -77,7 +78,7 @@ class DotTiles:
     def _add(self, spot: ConvolutionSpot, cells: Buffer, found: Reduction) -> None:
         context, phase, columns = self.context, self.phase, len(spot.widths)
         vectors_of_depth = phase.form.depth // self.lanes
-        with phase.taps(spot) as (place, first, seen):
+        with phase.taps(spot) as (place, first, seen, tap):
             for block in unrolled(context, vectors_of_depth, phase.cuts.unrolled, "c"):
                 start = block * self.lanes
                 held = self.builder.alloc(found.dtype, (columns, self.lanes), name="b")
@@ -85,17 +86,26 @@ class DotTiles:
                     for c in range(columns):
                         weight = phase.weights.read_column(place, first, start + lane, c)
                         self.builder.store(held, (integer(c), lane), weight)
-                self._add_rows(spot, cells, found, held, seen + start)
+                self._add_rows(spot, cells, found, held, (seen + start, tap))
 
     def _add_rows(
-        self, spot: ConvolutionSpot, cells: Buffer, found: Reduction, held: Buffer, seen: Expr
+        self,
+        spot: ConvolutionSpot,
+        cells: Buffer,
+        found: Reduction,
+        held: Buffer,
+        where: tuple[Expr, Expr],
     ) -> None:
-        context = self.context
-        for r, far in self.phase.rows_of(spot, seen):
-            with context.one_loop(self.lanes, LoopKind.VECTOR, "l") as lane:
+        context, (seen, tap) = self.context, where
+        for r in range(spot.rows):
+            far = seen + r * self.phase.pitch
+            with (
+                context.one_loop(self.lanes, LoopKind.VECTOR, "l") as lane,
+                context.masked(self.phase.is_inside(spot.row + r, tap)),
+            ):
                 left = self.builder.let(self.phase.read(far + lane), "a")
                 for c in range(len(spot.widths)):
-                    place = r, integer(c), lane
+                    place = integer(r), integer(c), lane
                     product = left * Load(held, (integer(c), lane))
                     after = accumulated(found, Load(cells, place), product)
                     self.builder.store(cells, place, after)

@@ -8,18 +8,23 @@ convolution is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 
-from irflow import dtypes
+from irflow import dims, dtypes
 from irflow.ir.graph import Value
-from irflow.loops import Buffer, Const, Expr, Load, LoopKind, Space
+from irflow.loops import Buffer, Const, Expr, Load, LoopKind, Ramp, Space
+from irflow.loops.intrinsics import Dot, as_words
 from irflow.loops.simplify import simplify_expr
-from irflow.lowering.convolution_axes import Axis, Form, inside
+from irflow.lowering.convolution_axes import Axis, Form, inside, product
 from irflow.lowering.nest import NestContext
+from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.values import ZERO, literal, widened
+from irflow.records import dataclass
 
 TRUE = Const(True, dtypes.bool_)
+LINES_AHEAD = 2
+"""So many lines before they are seen, those of an image that is not copied are fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Slab:
         depth: channels.
         gap: elements between the channels of neighbouring positions.
         buffer: the copy, with one index over all its elements.
+        dot: what words of channels are made of, where those are read.
+        zero: what stands for 0.
     """
 
     context: NestContext
@@ -46,26 +53,30 @@ class Slab:
     depth: int
     gap: int
     buffer: Buffer
+    dot: Dot | None
+    zero: int
 
     @classmethod
     def make(
         cls,
         context: NestContext,
-        image: Value,
+        form: Form,
         flat: Buffer | None,
         axes: tuple[Axis, ...],
         counts: tuple[int, ...],
         gap: int,
     ) -> Slab:
-        """Room for the part of an image that so many results along each axis see."""
-        depth = image.type.shape[-1]
-        assert isinstance(depth, int)
+        """Room for the part of an image that so many results along each axis see.
+
+        `gap` is in steps along the channels.
+        """
+        image, depth, gap = form.image, form.depth * form.length, gap * form.length
         total = depth + gap
         for axis, count in zip(axes, counts, strict=True):
             total *= axis.span(count)
         dtype = dtypes.compute_dtype(image.type.dtype)
         buffer = context.builder.alloc(dtype, (total,), Space.GLOBAL, "slab")
-        return cls(context, image, flat, axes, counts, depth, gap, buffer)
+        return cls(context, image, flat, axes, counts, depth, gap, buffer, form.dot, form.zero)
 
     # ----------------------------------------------------------------------------------- addresses
 
@@ -96,8 +107,11 @@ class Slab:
         return self.context.index(reduce(lambda a, b: a + b, terms, ZERO))
 
     def read(self, place: Expr) -> Expr:
-        """An element of the copy."""
-        return Load(self.buffer, (self.context.index(place),))
+        """An element of the copy, or the word that begins with it."""
+        if self.dot is None:
+            return Load(self.buffer, (self.context.index(place),))
+        lanes = Ramp(self.context.index(place), 1, self.dot.length)
+        return as_words(Load(self.buffer, (lanes,)), self.dot)
 
     # ------------------------------------------------------------------------------------- copying
 
@@ -138,7 +152,7 @@ class Slab:
 
     def _zero(self, start: Expr, count: int) -> None:
         with self.context.one_loop(count, LoopKind.VECTOR, "z") as lane:
-            self._store(start + lane, literal(0, self.buffer.dtype))
+            self._store(start + lane, literal(self.zero, self.buffer.dtype))
 
     def _store(self, place: Expr, value: Expr) -> None:
         self.context.builder.store(self.buffer, (self.context.index(place),), value)
@@ -191,8 +205,77 @@ class Slab:
         return widened(Load(self.flat, tuple(context.index(part) for part in place)))
 
 
-def flat_image(context: NestContext, form: Form) -> Buffer | None:
-    """The image in memory with positions in a line and channels as one axis.
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An image that is read where it is, in place of a copy of what a chunk sees.
+
+    What lies outside of it must not be read: taps beyond its lines are left out, those beyond the
+    ends of a line are masked.
+
+    Attributes:
+        context: where code goes.
+        axes: spatial axes; neighbouring results see neighbours.
+        depth: channels.
+        buffer: `[image, element]`.
+        example: which image.
+        first: the number of the chunk's first result along the first axis.
+    """
+
+    context: NestContext
+    axes: tuple[Axis, ...]
+    depth: int
+    buffer: Buffer
+    example: Expr
+    first: Expr
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Elements from one position to the next, along each axis."""
+        return tuple(self.depth * product(sizes) for sizes in self._inner_sizes())
+
+    def _inner_sizes(self) -> list[list[int]]:
+        sizes = [axis.size for axis in self.axes]
+        return [sizes[n + 1 :] for n in range(len(sizes))]
+
+    def start(self, results: Sequence[Expr]) -> Expr:
+        """Where what a result sees begins, by its number in the chunk along each axis."""
+        numbers = [self.first + results[0], *results[1:]]
+        parts = zip(numbers, self.axes, self.steps, strict=True)
+        return self._sum([(q + axis.in_start) * step for q, axis, step in parts])
+
+    def tap(self, taps: Sequence[Expr]) -> Expr:
+        """How far from there a tap is."""
+        parts = zip(taps, self.axes, self.steps, strict=True)
+        return self._sum([tap * (axis.tap_step * step) for tap, axis, step in parts])
+
+    def _sum(self, terms: Sequence[Expr]) -> Expr:
+        return self.context.index(reduce(lambda a, b: a + b, terms, ZERO))
+
+    def read(self, place: Expr) -> Expr:
+        """An element of the image; 0 behind the ends of a line, where `masked` says so."""
+        return Load(self.buffer, (self.example, self.context.index(place)), self.context.mask)
+
+    def fetch(self, results: Sequence[Expr], count: int) -> None:
+        """Bring nearer what so many neighbours will see some lines further down.
+
+        Tiles go through a few lines at a time, which is no order that a processor would recognise.
+        """
+        first, line = self.axes[0], LINE_BYTES // self.buffer.dtype.itemsize
+        ahead = (first.taps - 1) * first.tap_step + LINES_AHEAD
+        start = self.context.index(self.start(results) + ahead * self.steps[0])
+        with self.context.one_loop(-(-count * self.depth // line), name="f") as number:
+            place = self.example, self.context.index(start + number * line)
+            self.context.builder.let(Load(self.buffer, place, hint="prefetch"), "fetched")
+
+    def is_inside(self, position: Expr, tap: Expr) -> Expr:
+        """Whether a result sees an element of its line, by its number in it and its tap."""
+        axis = self.axes[-1]
+        seen = position + axis.in_start + tap * axis.tap_step
+        return simplify_expr(inside(seen, axis.size), self.context.known)
+
+
+def flat_image(context: NestContext, form: Form, kept: int) -> Buffer | None:
+    """The image in memory, with its first `kept` axes and all others as one.
 
     None if it is computed or read by something else too.
     """
@@ -202,8 +285,7 @@ def flat_image(context: NestContext, form: Form) -> Buffer | None:
     if image not in context.buffers or is_shared:
         return None
     whole = context.buffers[image]
-    *before, positions, channels = whole.shape
-    flat = replace(whole, shape=(*before, positions * channels))
+    flat = replace(whole, shape=(*whole.shape[:kept], dims.product(whole.shape[kept:])))
     context.inputs = tuple(flat if buffer is whole else buffer for buffer in context.inputs)
     context.buffers[image] = flat
     return flat

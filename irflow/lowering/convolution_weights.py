@@ -8,7 +8,6 @@ on the way, a square of vectors at a time, in registers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from irflow.dims import Size
 from irflow.dtypes import DType, compute_dtype
@@ -24,12 +23,32 @@ from irflow.lowering.schedule import LINE_BYTES
 from irflow.lowering.tile import Pass, Spot
 from irflow.lowering.values import ZERO, minimum
 from irflow.ops import Reshape, Transpose
+from irflow.records import dataclass
 
 At = Callable[[Sequence[Expr], Expr, Expr], Expr]
 """The weight at some place of the kernel of a channel summed over, for a column of the result."""
 
 BLOCK = 64
 """Channels that are copied at once."""
+
+
+def turned_square(
+    context: NestContext, dtype: DType, read: Callable[[Expr, Expr], Expr]
+) -> list[Expr]:
+    """Vectors along the columns of a square, one a channel.
+
+    Args:
+        context: where code goes.
+        dtype: of the elements.
+        read: an element by its column and channel; neighbouring channels are neighbours in memory.
+    """
+    lanes = context.target.lanes(dtype)
+    cells = context.builder.alloc(dtype, (lanes, lanes), name="square")
+    for c, lane in context.vector_loops((lanes, lanes), "c", LoopKind.UNROLL):
+        context.builder.store(cells, (c, lane), read(c, lane))
+    ramp = Ramp(ZERO, 1, lanes)
+    loads = [Load(cells, (integer(c), ramp)) for c in range(lanes)]
+    return transposed(context, [context.builder.let(load, "row") for load in loads])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +165,16 @@ class PackedWeights:
         context, builder = self.context, self.context.builder
         first, start = steps
         lanes = context.target.lanes(self.buffer.dtype)
-        cells = builder.alloc(self.buffer.dtype, (lanes, lanes), name="square")
-        for c, lane in context.vector_loops((lanes, lanes), "c", LoopKind.UNROLL):
+
+        def read(c: Expr, lane: Expr) -> Expr:
             column = offset + c
             if piece.length % lanes:
                 column = minimum(column, integer(piece.length - 1))
             with context.masked(context.index(lane) < count):
-                value = self.at(place, first + lane, piece.start + column)
-            builder.store(cells, (c, lane), value)
-        ramp = Ramp(ZERO, 1, lanes)
-        rows = [builder.let(Load(cells, (integer(c), ramp)), "row") for c in range(lanes)]
-        for i, vector in enumerate(transposed(context, rows)[:count]):
+                return self.at(place, first + lane, piece.start + column)
+
+        rows = turned_square(context, self.buffer.dtype, read)
+        for i, vector in enumerate(rows[:count]):
             position = piece.start * (self.taps * self.depth) + (start + i) * self.width + offset
             index = Ramp(context.index(position), 1, lanes)
             builder.store(self.buffer, (index,), vector)
@@ -226,7 +244,17 @@ class WeightSource:
     form: Form
 
     def at(self, place: Sequence[Expr], channel: Expr, column: Expr) -> Expr:
-        """The weight of a channel at a place in the kernel, for a column of the result."""
+        """The weight of a channel at a place in the kernel, for a column of the result.
+
+        Where words of channels are multiplied, the word of that number.
+        """
+        dot, let = self.form.dot, self.context.builder.let
+        if dot is None:
+            return self._weight(place, channel, column)
+        first = [channel * dot.length + i for i in range(dot.length)]
+        return let(dot.joined([self._weight(place, each, column) for each in first]), "word")
+
+    def _weight(self, place: Sequence[Expr], channel: Expr, column: Expr) -> Expr:
         pair = (column, channel) if self.form.is_turned else (channel, column)
         return self.context.at(self.form.weights, (*place, *pair))
 
@@ -265,7 +293,8 @@ class Weights:
                 )
                 self.columns.fill()
         elif content is not None:
-            self.ready = ReadyPack.make(context, self._rows(content), dtype, self.cuts.tile.width)
+            kind = form.dot or dtype
+            self.ready = ReadyPack.make(context, self._rows(content), kind, self.cuts.tile.width)
         elif self.cuts.is_packed:
             sizes = form.depth, form.columns, self.cuts.tile.width
             turned = not factor.runs_outer and factor.runs_inner

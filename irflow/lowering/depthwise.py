@@ -7,7 +7,6 @@ one vector of them serves all, its lanes spread by a shuffle for each channel of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from irflow.dtypes import DType, compute_dtype
 from irflow.ir.graph import Node, Value
@@ -32,6 +31,7 @@ from irflow.lowering.target import Target
 from irflow.lowering.values import ZERO
 from irflow.ops.convolution import Convolution, ConvolutionInputGradient
 from irflow.ops.convolution_form import ConvolutionOp
+from irflow.records import dataclass
 
 MOST_VECTORS = 4
 """Vectors from which one is picked together."""

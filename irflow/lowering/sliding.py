@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from irflow.lowering.nest import NestContext
 from irflow.lowering.sliding_axes import Axis, Pattern
 from irflow.lowering.target import Target
 from irflow.lowering.values import ZERO, Extent, minimum
+from irflow.records import dataclass
 
 TILE = 14
 """Vectors of a tile, with accumulators of their own."""

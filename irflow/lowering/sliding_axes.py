@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow.loops import Apply, Expr
 from irflow.lowering.values import ZERO, equal
+from irflow.records import dataclass
 from irflow.scalars import find
 
 

@@ -19,21 +19,21 @@ on whether the batch is known when the kernel is made.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from irflow import dims
 from irflow.ir.graph import Node
 from irflow.loops import Apply, Buffer, Const, Expr, Load, LoopKind, Space, integer
 from irflow.loops.intrinsics import multiply_add
 from irflow.lowering.contraction import column_blocks
 from irflow.lowering.group import Group
-from irflow.lowering.long_sums import LongSum
 from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.target import Target
 from irflow.lowering.tile import Add, Pass, Spot, TileWriter, unrolled, vectors
-from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
+from irflow.lowering.values import ZERO, equal, index_of
+from irflow.lowering.weight_gradient_blocks import Block, Blocks, chunk_loop
 from irflow.lowering.weight_gradient_form import Form
+from irflow.lowering.winograd_gradient import winograd_gradient_nest
 from irflow.ops.convolution import ConvolutionWeightGradient
+from irflow.records import dataclass
 
 
 def weight_gradient_nest(group: Group, target: Target) -> Built | None:
@@ -47,23 +47,10 @@ def weight_gradient_nest(group: Group, target: Target) -> Built | None:
     if form is None:
         return None
     context = NestContext(group, target)
+    if winograd_gradient_nest(context, anchors[0], form):
+        return context.finish()
     _Writer(context, anchors[0], form).write()
     return context.finish()
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Some rows of positions of some images.
-
-    Attributes:
-        image, row: the first ones.
-        images, rows: how many.
-    """
-
-    image: Expr
-    row: Expr
-    images: Extent
-    rows: Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class _Source:
         column: the first column of the panel.
     """
 
-    block: _Block
+    block: Block
     image: Buffer
     panel: Buffer | None
     column: Expr
@@ -130,9 +117,8 @@ class _Writer:
         self.anchor = anchor
         self.form = form
         self.x, self.g = anchor.inputs
-        self.long: LongSum | None = None
-        self.number: Expr = ZERO
-        self.chunk: Expr = ZERO
+        spans = form.seen(0, form.rows), form.seen(1, form.out[1])
+        self.blocks = Blocks(context, form, self.x, form.cut, spans, form.part)
         panels = -(-form.columns // form.tile.width)
         is_near = self.g in context.buffers and self.g.type.dtype is form.dtype
         self.copies_right = panels > 1 or not is_near
@@ -143,30 +129,18 @@ class _Writer:
         """All of the kernel."""
         form, context = self.form, self.context
         parts = form.groups * (form.channels // form.part)
-        if form.chunks == 1 and isinstance(form.batch, int):
-            tiles = TileWriter(context, [self], form.tile, form.blocks != 1)
-            with context.one_loop(parts, LoopKind.PARALLEL, "q") as self.number:
-                self._chunk(tiles, ZERO, form.blocks)
-            return
-        self.long = LongSum(context, self.anchor, form.dtype, form.chunks, 1)
-        shape = form.chunks, *self.anchor.output.type.shape
-        partial = self.builder.alloc(form.dtype, shape, Space.GLOBAL, "partial")
-        self.long.partial = partial
-        length = self.builder.let(index_of(dims.ceil_div(form.blocks, form.chunks)), "length")
-        tiles = TileWriter(context, [self], form.tile)
-        with context.one_loop(form.chunks * parts, LoopKind.PARALLEL, "q") as both:
-            self.number = context.index(both % parts)
-            self.chunk = self.builder.let(both // parts, "chunk")
-            blocks = index_of(form.blocks)
-            start = self.builder.let(minimum(self.chunk * length, blocks), "start")
-            extent = self.builder.let(minimum(length, blocks - start), "extent")
-            self._clear(partial)
-            self._chunk(tiles, start, extent)
-        self.long.combine()
+        sizes = form.chunks, parts
+        with chunk_loop(context, self.anchor, form.dtype, form.cut, sizes) as self.chunk:
+            is_whole = self.chunk.partial is None
+            tiles = TileWriter(context, [self], form.tile, is_whole and form.cut.count != 1)
+            self._clear()
+            self._blocks(tiles)
 
-    def _clear(self, partial: Buffer) -> None:
+    def _clear(self) -> None:
         """Set the sums of a chunk to 0."""
-        form = self.form
+        form, partial = self.form, self.chunk.partial
+        if partial is None:
+            return
         runs = form.kernel[0] * form.kernel[1]
         group, channel = self._part()
         with (
@@ -175,15 +149,16 @@ class _Writer:
         ):
             place = k // form.kernel[1], k % form.kernel[1], channel + c
             index = (*place, group * form.columns + column)[-len(partial.shape) + 1 :]
-            where = tuple(map(self.context.index, (self.chunk, *index)))
+            where = tuple(map(self.context.index, (self.chunk.number, *index)))
             self.builder.store(partial, where, Const(0.0, form.dtype))
 
-    def _chunk(self, tiles: TileWriter, start: Expr, extent: Extent) -> None:
+    def _blocks(self, tiles: TileWriter) -> None:
         """All blocks of a chunk."""
-        form, context = self.form, self.context
+        form, context, extent = self.form, self.context, self.chunk.extent
+        group, channel = self._part()
         with context.one_loop(extent, name="b") as number:
-            block = self._block(context.index(start + number))
-            image = self._copy_image(block)
+            block = self.blocks.block(context.index(self.chunk.start + number))
+            image = self.blocks.copy(block, context.index(group * form.channels + channel))
             for column, widths in column_blocks(context, form.columns, form.tile):
                 panel = self._copy_panel(block, column, sum(widths))
                 self.source = _Source(block, image, panel, column)
@@ -195,21 +170,20 @@ class _Writer:
 
     def _tile(self, tiles: TileWriter, spot: _Place, part: Pass) -> None:
         """One tile: to the result where there is one chunk only, else to the sums of the chunk."""
-        if self.long is None:
+        number, partial = self.chunk.number, self.chunk.partial
+        if partial is None:
             tiles.write(spot, part)
             return
-        partial = self.long.partial
-        assert partial is not None
         shape = spot.rows, len(spot.widths) * self.form.tile.lanes
         cells = self.builder.alloc(self.form.dtype, shape, name="sum")
 
         def resume(index: tuple[Expr, ...], place: tuple[Expr, ...]) -> None:
-            value = Load(partial, (self.chunk, *index), self.context.mask)
+            value = Load(partial, (number, *index), self.context.mask)
             self.builder.store(cells, place, value)
 
         def keep(index: tuple[Expr, ...], place: tuple[Expr, ...]) -> None:
             value = Load(cells, place)
-            self.builder.store(partial, (self.chunk, *index), value, self.context.mask)
+            self.builder.store(partial, (number, *index), value, self.context.mask)
 
         def add(r: Expr, offset: Expr, value: Expr) -> None:
             place = (r, self.context.index(offset))
@@ -252,84 +226,15 @@ class _Writer:
         """The group, and the first of the channels in it, of a part of the channels."""
         count = self.form.channels // self.form.part
         if count == 1:
-            return self.number, ZERO
+            return self.chunk.part, ZERO
         group: Expr = ZERO
         if self.form.groups > 1:
-            group = self.context.index(self.number // count)
-        return group, self.context.index((self.number - group * count) * self.form.part)
-
-    def _block(self, number: Expr) -> _Block:
-        """Which images and rows belong to a block."""
-        form, context = self.form, self.context
-        images: Expr = number
-        row: Expr = ZERO
-        if form.row_blocks > 1:
-            images = context.index(number // form.row_blocks)
-            row = context.index((number - images * form.row_blocks) * form.rows)
-        image = context.index(images * form.images)
-        count: Extent = form.images
-        if form.batch % form.images != 0:
-            count = self.builder.let(minimum(integer(form.images), index_of(form.batch) - image))
-        height: Extent = form.rows
-        if form.out[0] % form.rows:
-            height = self.builder.let(minimum(integer(form.rows), integer(form.out[0]) - row))
-        return _Block(image, row, count, height)
+            group = self.context.index(self.chunk.part // count)
+        return group, self.context.index((self.chunk.part - group * count) * self.form.part)
 
     # -------------------------------------------------------------------------------------- copies
 
-    def _copy_image(self, block: _Block) -> Buffer:
-        """What a block sees, with zeros around the image."""
-        form, context = self.form, self.context
-        height, width = form.seen(0, form.rows), form.seen(1, form.out[1])
-        shape = form.images, height, width * form.part
-        buffer = self.builder.alloc(form.dtype, shape, Space.GLOBAL, "image")
-        rows: Extent = height
-        if isinstance(block.rows, Expr):
-            rows = context.index(
-                block.rows * form.strides[0] + (height - form.rows * form.strides[0])
-            )
-        top = block.row * form.strides[0] - form.lows[0]
-        with context.loops((block.images, rows), name="s") as (n, y):
-            row = context.index(top + y)
-            if form.is_padded:
-                inside = (row >= 0) & (row < form.image[0])
-                with self.builder.if_(self.builder.let(inside, "inside")):
-                    self._copy_row(buffer, (n, y), (context.index(block.image + n), row))
-                with self.builder.else_():
-                    self._zeros(buffer, (n, y), 0, width)
-            else:
-                self._copy_row(buffer, (n, y), (context.index(block.image + n), row))
-        return buffer
-
-    def _copy_row(self, buffer: Buffer, place: tuple[Expr, Expr], row: tuple[Expr, Expr]) -> None:
-        """A row of an image, between zeros."""
-        form, context = self.form, self.context
-        width = form.seen(1, form.out[1])
-        low = min(form.lows[1], width)
-        high = min(low + form.image[1], width)
-        self._zeros(buffer, place, 0, low)
-        group, channel = self._part()
-        first = context.index(group * form.channels + channel)
-        is_one = form.channels * form.groups == 1
-        with (
-            context.one_loop(high - low, LoopKind.VECTOR if is_one else LoopKind.SERIAL, "x") as x,
-            context.one_loop(form.part, LoopKind.VECTOR, "l") as c,
-        ):
-            index = (row[0], *row[1:], x, first + c)
-            value = context.at(self.x, _index(index, self.x.type.rank))
-            at = context.index((x + low) * form.part + c)
-            self.builder.store(buffer, (*place, at), value)
-        self._zeros(buffer, place, high, width)
-
-    def _zeros(self, buffer: Buffer, place: tuple[Expr, Expr], start: int, end: int) -> None:
-        """Positions of a row that lie outside of the image."""
-        count = (end - start) * self.form.part
-        if count:
-            with self.context.one_loop(count, LoopKind.VECTOR, "l") as lane:
-                at = self.context.index(lane + start * self.form.part)
-                self.builder.store(buffer, (*place, at), Const(0.0, buffer.dtype))
-
-    def _copy_panel(self, block: _Block, column: Expr, count: int) -> Buffer | None:
+    def _copy_panel(self, block: Block, column: Expr, count: int) -> Buffer | None:
         """Some columns of the result's gradient, where they are read often."""
         if not self.copies_right:
             return None
@@ -346,12 +251,10 @@ class _Writer:
 
     # ----------------------------------------------------------------------------------- summands
 
-    def _right(self, block: _Block, place: tuple[Expr, ...], column: Expr) -> Expr:
+    def _right(self, block: Block, place: tuple[Expr, ...], column: Expr) -> Expr:
         """An element of the result's gradient, by its place in the block."""
-        n, y, x = place
         group, _ = self._part()
-        index = (block.image + n, block.row + y, x, group * self.form.columns + column)
-        return self.context.at(self.g, _index(index, self.g.type.rank))
+        return self.blocks.gradient(self.g, block, place, group * self.form.columns + column)
 
     def steps(self, spot: Spot, part: Pass, add: Add) -> None:
         """Products of all positions of a block, with each element of the image in all lanes."""
@@ -395,8 +298,3 @@ class _Writer:
         height = context.index(y * form.strides[0] + ky * form.dilations[0])
         at = context.index(x * (form.strides[1] * form.part) + row)
         return self.builder.let(Load(self.source.image, (n, height, at)), "a")
-
-
-def _index(place: tuple[Expr, ...], rank: int) -> tuple[Expr, ...]:
-    """An index `(image, row, position, channel)` of a tensor that may have no rows."""
-    return place if rank == 4 else (place[0], *place[2:])

@@ -7,7 +7,7 @@ a number or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from irflow import dims
@@ -17,6 +17,7 @@ from irflow.ir.graph import Node
 from irflow.lowering.schedule import Tile, register_tile
 from irflow.lowering.target import Target
 from irflow.ops.convolution import ConvolutionWeightGradient
+from irflow.records import dataclass
 
 BLOCK_POSITIONS = 224
 """About so many positions are summed up between two visits to the sums in memory."""
@@ -30,6 +31,44 @@ CHUNK_ELEMENTS = 1 << 21
 """Elements of the sums of all chunks at most."""
 ENOUGH_PARTS = 8
 """With fewer chunks, threads share the channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCut:
+    """How the positions of all images are cut into blocks.
+
+    Attributes:
+        batch: how many images.
+        height: rows of positions of an image.
+        images, rows: of a block, at most: several images only with all of their rows.
+    """
+
+    batch: Size
+    height: int
+    images: int
+    rows: int
+
+    @property
+    def per_image(self) -> int:
+        """Blocks one below the other in an image."""
+        return -(-self.height // self.rows)
+
+    @property
+    def count(self) -> Size:
+        """How many blocks there are."""
+        return dims.ceil_div(self.batch, self.images) * self.per_image
+
+    def chunks(self, width: int, positions: int, area: int) -> Size:
+        """How many chunks of blocks.
+
+        Args:
+            width: positions of a row.
+            positions: of a chunk at least.
+            area: elements of the sums of a chunk.
+        """
+        most = max(min(MOST_CHUNKS, CHUNK_ELEMENTS // area), 1)
+        least = -(-positions // (self.images * self.rows * width))
+        return dims.maximum(dims.minimum(self.count // least, most), 1)
 
 
 @dataclass(frozen=True)
@@ -104,23 +143,15 @@ class Form:
         positions = self.out[0] * self.out[1]
         return 1 if self.rows < self.out[0] else max(-(-FEW_POSITIONS // positions), 1)
 
-    @cached_property
-    def row_blocks(self) -> int:
-        """Blocks one below the other in an image."""
-        return -(-self.out[0] // self.rows)
-
     @property
-    def blocks(self) -> Size:
-        """How many blocks there are."""
-        return dims.ceil_div(self.batch, self.images) * self.row_blocks
+    def cut(self) -> BlockCut:
+        """The blocks."""
+        return BlockCut(self.batch, self.out[0], self.images, self.rows)
 
     @cached_property
     def chunks(self) -> Size:
         """How many chunks of blocks."""
-        positions = self.images * self.rows * self.out[1]
-        most = max(min(MOST_CHUNKS, CHUNK_ELEMENTS // self.area), 1)
-        least = -(-CHUNK_POSITIONS // positions)
-        return dims.maximum(dims.minimum(self.blocks // least, most), 1)
+        return self.cut.chunks(self.out[1], CHUNK_POSITIONS, self.area)
 
     @property
     def unrolled(self) -> int:
@@ -152,11 +183,6 @@ class Form:
         if self.channels <= most or not sizes:
             return self.channels
         return max((n for n in sizes if n <= most), default=sizes[0])
-
-    @property
-    def is_padded(self) -> bool:
-        """Whether windows see rows outside of the image."""
-        return self.lows[0] > 0 or self.seen(0, self.out[0]) > self.image[0]
 
     @property
     def is_joined(self) -> bool:

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import product as combinations
+from functools import partial
 
 from irflow.dims import Size
 from irflow.ir.graph import Node
@@ -30,11 +29,13 @@ from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
 from irflow.lowering.outer import add_outer_product
 from irflow.lowering.ready import Known, known
-from irflow.lowering.schedule import epilogue_size, unrolls_epilogue
+from irflow.lowering.schedule import epilogue_size, steps_in_round, unrolls_epilogue
 from irflow.lowering.tile import Pass, Spot, accumulated, unrolled, vectors
 from irflow.lowering.values import ZERO, Reduction
-from irflow.lowering.winograd_plan import UNROLLED, Plan, plan_of
+from irflow.lowering.winograd_plan import Plan, plan_of
+from irflow.lowering.winograd_square import Square, finish_square, on_both_axes
 from irflow.lowering.winograd_weights import weights_at_points
+from irflow.records import dataclass
 
 
 def winograd_nest(context: NestContext, anchor: Node, form: Form) -> bool:
@@ -87,7 +88,7 @@ class _Winograd:
         self.plan = plan
         self.transform = plan.transform
         self.dtype = anchor.output.type.dtype
-        self.flat = flat_image(context, form)
+        self.flat = flat_image(context, form, 2)
         self.reduction = self._captured((ZERO,) * 4)
         self.weights = weights_at_points(context, form, content, plan, self.dtype)
         self.columns = Cut(form.columns, plan.tile.width, plan.panels)
@@ -145,20 +146,17 @@ class _Winograd:
         lines, positions = (
             n * self.transform.results for n in (self.plan.stack, self.plan.counts[1])
         )
-        slab = Slab.make(self.context, self.form.image, self.flat, axes, (lines, positions), 0)
+        slab = Slab.make(self.context, self.form, self.flat, axes, (lines, positions), 0)
         slab.fill(chunk.example, (named(self.context, chunk.slab * lines, axes[0].count), ZERO))
         return slab
 
     def _seen(self, slab: Slab, start: Expr) -> list[Expr]:
         """What a tile sees of a channel, at all points."""
-        size = self.transform.size
-        columns = []
-        for j in range(size):
-            places = [start + slab.tap((integer(i), integer(j))) for i in range(size)]
-            column = [self.builder.let(slab.read(place), "x") for place in places]
-            columns.append(self.transform.image(self.builder, column))
-        lines = [self.transform.image(self.builder, line) for line in zip(*columns, strict=True)]
-        return [value for line in lines for value in line]
+        size = range(self.transform.size)
+        places = [[start + slab.tap((integer(i), integer(j))) for j in size] for i in size]
+        square = [[self.builder.let(slab.read(place), "x") for place in line] for line in places]
+        found = on_both_axes(partial(self.transform.image, self.builder), square)
+        return [value for line in found for value in line]
 
     # ------------------------------------------------------------------------------------ products
 
@@ -185,7 +183,7 @@ class _Winograd:
         cells = self.builder.alloc(self.dtype, (spot.rows, sum(spot.widths)), name="sum")
         for place in self._cells(spot):
             self.builder.store(cells, place, self.reduction.identity)
-        for k in unrolled(self.context, self.form.depth, UNROLLED):
+        for k in unrolled(self.context, self.form.depth, steps_in_round(self.plan.tile)):
             self._step(chunk, spot, k, cells)
         for r, column in self._cells(spot):
             target = spot.batch[0], self.context.index(spot.row + r), column
@@ -231,38 +229,28 @@ class _Winograd:
         context, (down, along, across) = self.context, pieces
         line, position, column = down.start, along.start, across.start
 
-        def finish(i: Expr | int, j: Expr | int, lane: Expr, total: Expr) -> None:
+        def finish(i: Expr, j: Expr, lane: Expr, total: Expr) -> None:
             self._finish((chunk.example, line + i, position + j, column + lane), total)
 
-        places = list(combinations(range(down.length), range(along.length)))
-        if self.is_short:
-            with context.one_loop(across.length, LoopKind.VECTOR, "l") as lane:
-                found = self._result(chunk, tile, lane)
-                for i, j in places:
-                    finish(i, j, lane, found[i][j])
-            return
         shape = down.length, along.length, across.length
-        copy = self.builder.alloc(self.dtype, shape, Space.GLOBAL, "tile")
-        with context.one_loop(across.length, LoopKind.VECTOR, "l") as lane:
-            found = self._result(chunk, tile, lane)
-            for i, j in places:
-                self.builder.store(copy, (integer(i), integer(j), lane), found[i][j])
-        with (
-            context.loops(shape[:2], name="r") as (r, s),
-            context.one_loop(across.length, LoopKind.VECTOR, "l") as lane,
-        ):
-            finish(r, s, lane, self.builder.let(Load(copy, (r, s, lane)), "total"))
+        finish_square(
+            context,
+            self.dtype,
+            shape,
+            lambda lane: self._result(chunk, tile, lane),
+            finish,
+            self.is_short,
+        )
 
-    def _result(self, chunk: _Chunk, tile: Expr, lane: Expr) -> list[list[Expr]]:
+    def _result(self, chunk: _Chunk, tile: Expr, lane: Expr) -> Square:
         """The results of a tile in a column, by line and position."""
-        size = self.transform.size
-        lines = []
-        for i in range(size):
-            loads = [Load(chunk.products, (integer(i * size + j), tile, lane)) for j in range(size)]
-            products = [self.builder.let(load, "m") for load in loads]
-            lines.append(self.transform.result(self.builder, products))
-        columns = [self.transform.result(self.builder, c) for c in zip(*lines, strict=True)]
-        return [list(line) for line in zip(*columns, strict=True)]
+        size = range(self.transform.size)
+        numbers = [[integer(i * len(size) + j) for j in size] for i in size]
+        square = [
+            [self.builder.let(Load(chunk.products, (n, tile, lane)), "m") for n in line]
+            for line in numbers
+        ]
+        return on_both_axes(partial(self.transform.result, self.builder), square)
 
     def _finish(self, place: tuple[Expr, ...], total: Expr) -> None:
         """The outputs that follow from a sum."""

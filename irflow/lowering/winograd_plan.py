@@ -5,14 +5,13 @@ Nothing depends on the number of images, so that for a symbolic one sums are the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.lowering.convolution_axes import Form, product
 from irflow.lowering.schedule import Tile, register_tile
 from irflow.lowering.target import Target
 from irflow.lowering.winograd_transform import LARGE, SMALL, TAPS, Transform
+from irflow.records import dataclass
 
 TRANSFORMS = (SMALL, LARGE)
 """What is chosen from where weights are constants."""
@@ -26,20 +25,25 @@ GAIN = 0.8
 """Of the cycles of the direct form must be left at most."""
 WEIGHT_CYCLES = 5
 """What a vector of weights at a point costs where the kernel transforms them."""
-TURN_CYCLES = 7
-"""What a weight costs that is moved before, as its columns are no neighbours in memory."""
+FAR_CYCLES = 16
+"""The same where they are too many for the second-level cache."""
+FAR_CACHES = 4
+"""From so many of these caches on: what is left over then is more than what stays."""
+TRAINED_IMAGES = 4
+"""So many images at least share weights that are transformed in each call: a batch of training.
+
+With only one, small images with many channels would do better in the direct form.
+"""
 LEAST_CYCLES = 100_000
 """Shorter convolutions of an image are not worth the code."""
-LEAST_TRAINED_CYCLES = 1_000_000
-"""The same where weights are transformed in each call, which is more code."""
+LEAST_TRAINED_CYCLES = 30_000
+"""The same where weights are transformed in each call, mostly for many images."""
 CHUNK_ROWS = 14
 """Tiles of a chunk at least: each weight is loaded once for so many."""
 ENOUGH_CHUNKS = 8
 """With fewer, columns are cut."""
 CHUNK_COLUMNS = 128
 """Into so many at least: each chunk of them transforms the image anew."""
-UNROLLED = 4
-"""Channels in one round of their loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,15 @@ def plan_of(target: Target, dtype: DType, form: Form, is_known: bool) -> Plan | 
     lanes = target.lanes(dtype)
     if form.depth % lanes or form.columns % lanes:
         return None
-    shape = _Shape(target, dtype, (axes[0].count, axes[1].count), form.depth, form.columns)
+    results = axes[0].count, axes[1].count
+    images = 1 if is_known else TRAINED_IMAGES
+    shape = _Shape(target, dtype, results, form.depth, form.columns, images)
     costs = {t: shape.cycles(t) for t in (TRANSFORMS if is_known else EXACT_TRANSFORMS)}
     if not is_known:
-        costs = {t: cost + shape.weights(t, form.is_turned) for t, cost in costs.items()}
+        costs = {t: cost + shape.weights(t) for t, cost in costs.items()}
     transform = min(costs, key=costs.__getitem__)
     direct, least = shape.direct(), LEAST_CYCLES if is_known else LEAST_TRAINED_CYCLES
-    if direct < least or costs[transform] > GAIN * direct:
+    if direct < least * images or costs[transform] > GAIN * direct:
         return None
     return shape.plan(transform)
 
@@ -111,6 +117,7 @@ class _Shape:
         dtype: in which sums are taken.
         results: along both axes.
         depth, columns: channels of the image and of the result.
+        images: how many there are at least.
     """
 
     target: Target
@@ -118,6 +125,7 @@ class _Shape:
     results: tuple[int, int]
     depth: int
     columns: int
+    images: int
 
     @property
     def _lanes(self) -> int:
@@ -132,19 +140,19 @@ class _Shape:
     def cycles(self, transform: Transform) -> float:
         """Cycles by way of a transform, with weights that are transformed already."""
         tiles, points = product(self._counts(transform)), transform.size**2
-        around = tiles * (self.depth + self.columns) * TRANSFORM_CYCLES
+        around = self.images * tiles * (self.depth + self.columns) * TRANSFORM_CYCLES
         return self._products(tiles, points) + around * points / self._lanes
 
-    def weights(self, transform: Transform, is_turned: bool) -> float:
-        """Cycles for transforming the weights."""
-        points = WEIGHT_CYCLES * transform.size**2 / self._lanes
-        turns = TURN_CYCLES * TAPS**2 if is_turned else 0
-        return self.depth * self.columns * (points + turns)
+    def weights(self, transform: Transform) -> float:
+        """Cycles for transforming the weights; the direct form would turn them, too."""
+        area, points = self.depth * self.columns, transform.size**2
+        is_far = area * points * self.dtype.itemsize > FAR_CACHES * self.target.l2_bytes
+        return area * points * (FAR_CYCLES if is_far else WEIGHT_CYCLES) / self._lanes
 
     def _products(self, rows: int, points: int) -> float:
         """Cycles of matrix products whose right operands come from memory."""
         weights = points * self.depth * self.columns
-        return weights * (rows / self._lanes + self.dtype.itemsize / MEMORY_BYTES)
+        return weights * (self.images * rows / self._lanes + self.dtype.itemsize / MEMORY_BYTES)
 
     # ----------------------------------------------------------------------------------------- cuts
 
@@ -157,7 +165,7 @@ class _Shape:
         counts = self._counts(transform)
         tile, lines = self._tile(counts)
         least = -(-CHUNK_ROWS // (counts[1] * lines))
-        stack = min(least * lines, counts[0])
+        stack = min(least, -(-counts[0] // lines)) * lines
         slabs, panels = -(-counts[0] // stack), -(-self.columns // tile.width)
         across = min(-(-ENOUGH_CHUNKS // slabs), max(self.columns // CHUNK_COLUMNS, 1))
         return Plan(transform, counts, tile, lines, stack, -(-panels // across))

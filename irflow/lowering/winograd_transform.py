@@ -1,6 +1,7 @@
 """Winograd's transforms F(m, 3): m results of a kernel of three taps from m + 2 products.
 
     result = Aᵀ ((G w) * (Bᵀ x))        along one axis; along two, on both sides of a matrix
+    gradient of w = Gᵀ ((A g) * (Bᵀ x))     where g is the gradient of the result
 
 These are products of polynomials by their values at m + 1 points and their highest coefficient
 (Winograd, Arithmetic Complexity of Computations, 1980; Lavin and Gray, Fast Algorithms for
@@ -11,7 +12,6 @@ and columns of Aᵀ share their even and their odd part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from irflow.loops import Const, Expr
 from irflow.loops.build import NestBuilder
 from irflow.loops.intrinsics import multiply_add
+from irflow.records import dataclass
 
 TAPS = 3
 
@@ -58,6 +59,12 @@ class Transform:
         return np.array([*rows, [0.0] * (TAPS - 1) + [1.0]])
 
     @cached_property
+    def of_results(self) -> np.ndarray:
+        """A, `[size, results]`."""
+        rows = [[p**k for k in range(self.results)] for p in self.points]
+        return np.array([*rows, [0.0] * (self.results - 1) + [1.0]])
+
+    @cached_property
     def of_image(self) -> np.ndarray:
         """Bᵀ, `[size, size]`: the polynomials that vanish at all other points."""
         rows = [np.poly([q for q in self.points if q != p])[::-1] for p in self.points]
@@ -73,12 +80,11 @@ class Transform:
 
     def taps(self, builder: NestBuilder, taps: Sequence[Expr]) -> list[Expr]:
         """Three weights times G."""
-        first, *rows, last = self.of_weights
-        found = [_sum(builder, first, taps)]
-        for row in rows[::2]:
-            even, odd = (_sum(builder, row * part, taps) for part in ((1, 0, 1), (0, 1, 0)))
-            found += [_sum(builder, (1.0, sign), (even, odd)) for sign in (1.0, -1.0)]
-        return [*found, _sum(builder, last, taps)]
+        return _at_points(builder, self.of_weights, taps)
+
+    def gradient(self, builder: NestBuilder, results: Sequence[Expr]) -> list[Expr]:
+        """The gradients of `results` results times A."""
+        return _at_points(builder, self.of_results, results)
 
     def image(self, builder: NestBuilder, seen: Sequence[Expr]) -> list[Expr]:
         """`size` elements times Bᵀ."""
@@ -92,19 +98,37 @@ class Transform:
 
     def result(self, builder: NestBuilder, products: Sequence[Expr]) -> list[Expr]:
         """`size` products times Aᵀ."""
-        first, *inner, last = products
-        sums, differences = [], []
-        for a, b in zip(inner[::2], inner[1::2], strict=True):
-            sums.append(builder.let(a + b))
-            differences.append(builder.let(a - b))
-        found = []
-        for k in range(self.results):
-            ends = [first] * (k == 0) + [last] * (k == self.results - 1)
-            parts = differences if k % 2 else sums
-            found.append(
-                _sum(builder, [1.0] * len(ends) + [p**k for p in self.pairs], [*ends, *parts])
-            )
-        return found
+        return _from_points(builder, self.of_results, products)
+
+    def kernel(self, builder: NestBuilder, products: Sequence[Expr]) -> list[Expr]:
+        """`size` products times Gᵀ."""
+        return _from_points(builder, self.of_weights, products)
+
+
+def _at_points(builder: NestBuilder, rows: np.ndarray, values: Sequence[Expr]) -> list[Expr]:
+    """Coefficients times a matrix whose inner rows come in pairs, for p and -p."""
+    first, *inner, last = rows
+    parities = [np.arange(len(values)) % 2 == part for part in (0, 1)]
+    found = [_sum(builder, first, values)]
+    for row in inner[::2]:
+        even, odd = (_sum(builder, row * parity, values) for parity in parities)
+        found += [_sum(builder, (1.0, sign), (even, odd)) for sign in (1.0, -1.0)]
+    return [*found, _sum(builder, last, values)]
+
+
+def _from_points(builder: NestBuilder, rows: np.ndarray, values: Sequence[Expr]) -> list[Expr]:
+    """Values times the same matrix transposed."""
+    first, *inner, last = values
+    sums, differences = [], []
+    for a, b in zip(inner[::2], inner[1::2], strict=True):
+        sums.append(builder.let(a + b))
+        differences.append(builder.let(a - b))
+    found = []
+    for k, column in enumerate(rows.T):
+        parts = differences if k % 2 else sums
+        factors = column[0], column[-1], *column[1:-1:2]
+        found.append(_sum(builder, factors, [first, last, *parts]))
+    return found
 
 
 def _sum(builder: NestBuilder, factors: Sequence[float], values: Sequence[Expr]) -> Expr:

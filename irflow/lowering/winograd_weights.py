@@ -5,25 +5,21 @@ Constants are transformed when code is made; other weights by the kernel, before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import product as combinations
+from collections.abc import Callable
+from functools import partial
 
 from irflow.dtypes import DType
 from irflow.ir.attributes import DenseArray
-from irflow.loops import Expr, LoopKind, Space, integer
+from irflow.loops import Buffer, Expr, Load, LoopKind, Ramp, Space, integer
 from irflow.lowering.convolution_axes import Form
-from irflow.lowering.convolution_weights import PackedWeights, WeightSource
-from irflow.lowering.cuts import Cut
+from irflow.lowering.convolution_weights import WeightSource, turned_square
+from irflow.lowering.cuts import Cut, Piece
 from irflow.lowering.nest import NestContext
 from irflow.lowering.ready import Known, ReadyPack
 from irflow.lowering.values import ZERO
 from irflow.lowering.winograd_plan import Plan
+from irflow.lowering.winograd_square import on_both_axes
 from irflow.lowering.winograd_transform import TAPS, Transform
-
-Read = Callable[[Sequence[Expr], Expr, Expr, Expr], Expr]
-"""A weight by its place in the kernel, its channel, the first column of its panel, and its column
-in it.
-"""
 
 
 def weights_at_points(
@@ -43,15 +39,8 @@ def weights_at_points(
         return ReadyPack.make(context, points, dtype, plan.tile.width)
     width, depth = plan.tile.width, form.depth
     shape = plan.points, -(-form.columns // width) * width * depth
-    read = _reader(context, form, dtype, width)
     buffer = context.builder.alloc(dtype, shape, Space.GLOBAL, "right")
-    with context.one_loop(depth, LoopKind.PARALLEL, "k") as k:
-        for piece in Cut(form.columns, width, None).pieces(context, ZERO, "j"):
-            with context.one_loop(piece.length, LoopKind.VECTOR, "l") as lane:
-                found = _at_points(context, form, plan.transform, read, (k, piece.start, lane))
-                place = context.index(piece.start * depth + k * width + lane)
-                for point, value in enumerate(found):
-                    context.builder.store(buffer, (integer(point), place), value)
+    _WeightTransform(context, form, plan.transform, width, buffer).write()
     return ReadyPack(context, buffer, depth, width)
 
 
@@ -64,37 +53,79 @@ def _transformed(content: Known, form: Form, transform: Transform) -> DenseArray
     return DenseArray(transform.weights(turned[steps]), name, is_fixed=True)
 
 
-def _reader(context: NestContext, form: Form, dtype: DType, width: int) -> Read:
-    """Reads weights where they are, or from a copy if columns are no neighbours in memory."""
-    source = WeightSource(context, form)
-    if source.factor(is_known=False).runs_outer:
-        return lambda place, channel, start, lane: source.at(place, channel, start + lane)
-    sizes = form.depth, form.columns, width
-    packed = PackedWeights.make(context, source.at, dtype, form.kernel, sizes, is_turned=True)
-    packed.fill()
+class _WeightTransform:
+    """Writes the weights at all points; threads share the channels.
 
-    def read(place: Sequence[Expr], channel: Expr, start: Expr, lane: Expr) -> Expr:
-        line, position = place
-        return packed.read(start, (line * TAPS + position) * form.depth + channel, lane)
+    Args:
+        context: where to.
+        form: of the convolution.
+        transform: of an axis.
+        width: of a panel.
+        buffer: where they are left.
+    """
 
-    return read
+    def __init__(
+        self, context: NestContext, form: Form, transform: Transform, width: int, buffer: Buffer
+    ) -> None:
+        self.context = context
+        self.builder = context.builder
+        self.form = form
+        self.transform = transform
+        self.width = width
+        self.buffer = buffer
+        self.lanes = context.target.lanes(buffer.dtype)
+        self.source = WeightSource(context, form)
 
+    def write(self) -> None:
+        """All weights, as their columns are neighbours in memory, or else by squares."""
+        is_turned = not self.source.factor(is_known=False).runs_outer
+        step = self.lanes if is_turned else 1
+        with self.context.one_loop(self.form.depth // step, LoopKind.PARALLEL, "k") as block:
+            for piece in Cut(self.form.columns, self.width, None).pieces(self.context, ZERO, "j"):
+                if is_turned:
+                    self._squares(block * step, piece)
+                else:
+                    self._row(block, piece)
 
-def _at_points(
-    context: NestContext,
-    form: Form,
-    transform: Transform,
-    read: Read,
-    where: tuple[Expr, Expr, Expr],
-) -> list[Expr]:
-    """The weights of a channel and a column at all points."""
-    builder, (axes,) = context.builder, form.phases
-    taps = {
-        numbers: builder.let(
-            read([a.weight(integer(n)) for a, n in zip(axes, numbers, strict=True)], *where), "w"
-        )
-        for numbers in combinations(range(TAPS), repeat=2)
-    }
-    columns = [transform.taps(builder, [taps[i, j] for i in range(TAPS)]) for j in range(TAPS)]
-    lines = [transform.taps(builder, line) for line in zip(*columns, strict=True)]
-    return [value for line in lines for value in line]
+    def _row(self, channel: Expr, piece: Piece) -> None:
+        """The weights of a channel in a panel."""
+        with self.context.one_loop(piece.length, LoopKind.VECTOR, "l") as lane:
+
+            def read(*place: Expr) -> Expr:
+                return self.source.at(place, channel, piece.start + lane)
+
+            self._transform(channel, piece, lane, read)
+
+    def _squares(self, first: Expr, piece: Piece) -> None:
+        """Those of so many channels as a vector has lanes, a square of which is turned at a time.
+
+        A square of each tap waits in a cache until it is transformed.
+        """
+        context, lanes, dtype = self.context, self.lanes, self.buffer.dtype
+        turned = self.builder.alloc(dtype, (TAPS, TAPS, lanes, lanes), Space.GLOBAL, "turned")
+        with context.one_loop(piece.length // lanes, name="c") as across:
+            start = context.index(piece.start + across * lanes)
+            with context.loops((TAPS, TAPS), name="t") as tap:
+                rows = turned_square(
+                    context, dtype, lambda c, lane: self.source.at(tap, first + lane, start + c)
+                )
+                for k, vector in enumerate(rows):
+                    self.builder.store(turned, (*tap, integer(k), Ramp(ZERO, 1, lanes)), vector)
+            for row, lane in context.vector_loops((lanes, lanes), "k"):
+
+                def read(*place: Expr, at: tuple[Expr, Expr] = (row, lane)) -> Expr:
+                    return Load(turned, (*map(context.index, place), *at))
+
+                self._transform(first + row, piece, across * lanes + lane, read)
+
+    def _transform(
+        self, channel: Expr, piece: Piece, offset: Expr, read: Callable[..., Expr]
+    ) -> None:
+        """The weights of a channel and a column, read by their places, at all points."""
+        context, builder, (axes,) = self.context, self.builder, self.form.phases
+        lines, positions = ([axis.weight(integer(n)) for n in range(TAPS)] for axis in axes)
+        square = [[builder.let(read(y, x), "w") for x in positions] for y in lines]
+        found = on_both_axes(partial(self.transform.taps, builder), square)
+        place = context.index(piece.start * self.form.depth + channel * self.width + offset)
+        for point, value in enumerate(value for line in found for value in line):
+            builder.store(self.buffer, (integer(point), place), value)

@@ -157,7 +157,37 @@ def test_the_template_takes_it(label: str, direction: str) -> None:
     graph = irf.jit(function).trace(x, w).graph
     (step,) = lower_graph(graph, target=TARGETS[-1]).steps
     assert isinstance(step, KernelStep)
-    assert "slab" in walk.allocated(step.kernel.body)
+    assert {"slab", "tile"} & set(walk.allocated(step.kernel.body))
+
+
+IN_PLACE = {
+    "one output": (Case(2, (12, 13), 32, 1, (3, 3), padding=same(1, 1)), True),
+    "two outputs, far taps": (Case(2, (8, 9), 16, 2, (3, 5), None, same(3, 7), (2, 3)), True),
+    "one axis": (Case(2, (40,), 16, 1, (3,), padding=same(1)), True),
+    "three axes": (Case(1, (5, 6, 7), 16, 1, (3, 2, 3), padding=same(1, 1, 1)), True),
+    "stride": (Case(2, (12, 13), 32, 1, (3, 3), (2, 1), same(1, 1)), False),
+    "many outputs": (Case(2, (12, 13), 32, 16, (3, 3), padding=same(1, 1)), False),
+}
+
+
+@pytest.mark.parametrize("label", IN_PLACE)
+def test_images_for_few_columns_are_not_copied(label: str) -> None:
+    case, is_in_place = IN_PLACE[label]
+    function, x, w = operands(case, "forward")
+    found = compiled(function, x, w)
+    assert_near(found, function, x, w)
+    (kernel,) = lower_graph(irf.jit(function).trace(x, w).graph, target=TARGETS[-1]).kernels()
+    assert ("slab" not in walk.allocated(kernel.body)) is is_in_place
+
+
+def test_what_lies_outside_of_an_image_in_place_is_not_read() -> None:
+    case = Case(2, (4, 5), 16, 2, (3, 4), None, ((1, 2), (3, 1)), (1, 2))
+    function, x, w = operands(case, "forward")
+    program = lower_graph(irf.jit(function).trace(x, w).graph, target=TARGETS[-1])
+    (kernel,) = program.kernels()
+    assert "slab" not in walk.allocated(kernel.body)
+    for backwards in (False, True):
+        assert_near(run_program(program, [x, w], backwards)[0], function, x, w)
 
 
 @pytest.mark.parametrize("direction", ["forward", "adjoint"])
@@ -266,11 +296,14 @@ def any_case(draw: st.DrawFn) -> Case:
 
 
 @settings(max_examples=12, deadline=None)
-@given(any_case(), st.sampled_from(["forward", "adjoint"]), st.booleans())
-def test_any_sizes(case: Case, direction: str, is_wrapped: bool) -> None:
+@given(any_case(), st.sampled_from(["forward", "adjoint"]), st.booleans(), st.booleans())
+def test_any_sizes(case: Case, direction: str, is_wrapped: bool, is_constant: bool) -> None:
     inner, x, w = operands(case, direction)
 
     def function(x: Any, w: Any) -> Any:
         return nn.relu(inner(x, w) * 2 + 1) if is_wrapped else inner(x, w)
 
-    assert_near(compiled(function, x, w), function, x, w)
+    if is_constant:
+        assert_near(compiled(lambda x: function(x, inp.asarray(w)), x), function, x, w)
+    else:
+        assert_near(compiled(function, x, w), function, x, w)
