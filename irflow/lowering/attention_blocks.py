@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from irflow import dims
@@ -23,6 +22,7 @@ from irflow.lowering.nest import NestContext
 from irflow.lowering.packing import RightPack
 from irflow.lowering.tile import TRUE, Pass, Spot, unrolled, vectors
 from irflow.lowering.values import ZERO, Extent, divided, index_of, literal, minimum, narrowed
+from irflow.records import dataclass
 from irflow.scalars import find
 
 Element = Callable[[Expr, Expr], Expr]
@@ -188,7 +188,7 @@ class Blocks:
         """Vectors of queries one below the other, `[0, number, query]`; `most` at most."""
         plan = self.plan
         pack = RightPack.make(self.context, at, plan.dtype, (1, most, plan.queries), True)
-        pack.fill(Spot((), ZERO, ZERO, 1, (plan.lanes,) * plan.vectors), part)
+        pack.turn(Spot((), ZERO, ZERO, 1, (plan.lanes,) * plan.vectors), part)
         return pack.buffer
 
     def query(self, place: Place, offset: Expr) -> Expr:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -10,6 +10,7 @@ from irflow.dtypes import DType, compute_dtype
 from irflow.ir.graph import Node
 from irflow.lowering.target import Target
 from irflow.ops import Attention, AttentionGradient
+from irflow.records import dataclass
 
 MOST_ROWS = 8
 """Rows of a tile: each has an address of its own."""

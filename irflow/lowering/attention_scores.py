@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from irflow import dtypes
 from irflow.dtypes import i64
@@ -15,6 +14,7 @@ from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import TRUE, Pass
 from irflow.lowering.values import ZERO, index_of, literal, minimum
 from irflow.ops.attention_forms import BLOCKED
+from irflow.records import dataclass
 from irflow.scalars import find
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from irflow import dims
 from irflow.dims import Size
 from irflow.loops import Expr, integer
 from irflow.lowering.nest import NestContext
 from irflow.lowering.values import ZERO, Extent, equal, index_of, minimum
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 from irflow import dims, dtypes
 from irflow.dims import Size
@@ -44,6 +43,7 @@ from irflow.lowering.values import (
     widened,
 )
 from irflow.ops import Reshape
+from irflow.records import dataclass
 from irflow.scalars import Scalar, find
 
 MOVES = frozenset(["broadcast", "reshape", "reverse", "slice", "transpose"])

@@ -11,8 +11,6 @@ each quarter of `n` rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow import dims
 from irflow.dims import Size
 from irflow.ir.graph import Node
@@ -22,6 +20,7 @@ from irflow.lowering.nest import Built, NestContext
 from irflow.lowering.target import Target
 from irflow.lowering.values import ZERO, Index, index_of
 from irflow.ops.random_bits import WORDS, RandomBits
+from irflow.records import dataclass
 
 SHORTEST = 8
 """Parts of rows with fewer elements are no longer worth vectors."""

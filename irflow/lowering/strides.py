@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irflow.dims import Size
 from irflow.loops import Apply, Block, Const, Expr, Let, Var
 from irflow.loops.walk import free_variables, loads, statements, substitute
+from irflow.records import dataclass
 
 Stride = Size | None
 """Elements by which an address moves a step; None where the steps differ."""

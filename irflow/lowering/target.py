@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow.dtypes import DType
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from irflow import dims
 from irflow.dims import Size
@@ -28,6 +27,7 @@ from irflow.loops import (
 from irflow.loops.bounds import Bounds, Interval, interval
 from irflow.lowering import grain
 from irflow.lowering.steps import CopyStep, KernelStep, LoopStep, RowsStep, Step, SwitchStep
+from irflow.records import dataclass
 
 CALL = 1_000
 """Having other threads help, and waiting for them, in the units of `grain`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irflow import dims, dtypes
@@ -13,6 +12,7 @@ from irflow.errors import LoweringError
 from irflow.ir.graph import Value
 from irflow.loops import Apply, Cast, Const, Expr, Load, Var, integer, size_expr
 from irflow.loops.bounds import LARGEST_EXTENT, LARGEST_SIZE, Interval
+from irflow.records import dataclass
 from irflow.scalars import Scalar, find
 
 Index = Sequence[Expr]

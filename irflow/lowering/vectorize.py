@@ -15,7 +15,7 @@ loop over whole vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from irflow import dtypes
 from irflow.loops import (
@@ -44,6 +44,7 @@ from irflow.loops import (
 )
 from irflow.loops.walk import loads, map_statement, statements, stored
 from irflow.lowering.target import Target
+from irflow.records import dataclass
 
 COPIES = 2
 """How many copies of a body the elements behind the whole vectors may take."""

@@ -9,7 +9,6 @@ sums of a product are the same whatever is copied.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from irflow import dims, dtypes
 from irflow.dims import Size
@@ -31,6 +30,7 @@ from irflow.lowering.nest import NestContext
 from irflow.lowering.tile import Pass, Spot
 from irflow.lowering.values import Extent, index_of, narrowed
 from irflow.ops import Transpose
+from irflow.records import dataclass
 from irflow.scalars import find
 
 At = Callable[[Expr, Expr], Expr]

@@ -79,6 +79,7 @@ from irflow.ops.functions import (
     zeros_like,
 )
 from irflow.ops.indexing import Gather, Scatter, gather, scatter
+from irflow.ops.integer_convolution import IntegerConvolution, integer_convolution
 from irflow.ops.integer_matmul import IntegerMatmul, integer_matmul
 from irflow.ops.linalg import (
     LU,
@@ -145,6 +146,7 @@ __all__ = [
     "Iota",
     "LU",
     "LinearRecurrence",
+    "IntegerConvolution",
     "IntegerMatmul",
     "Matmul",
     "OptimizationBarrier",
@@ -209,6 +211,7 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "lu",
+    "integer_convolution",
     "integer_matmul",
     "matmul",
     "matrix_transpose",

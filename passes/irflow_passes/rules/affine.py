@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 
 from irflow.ir.graph import Node, Value
-from irflow.ir.op import Lowering
 from irflow.ops.broadcast import Broadcast, Reshape
 from irflow.ops.constants import Constant
 from irflow.ops.convolution import Convolution
@@ -57,7 +56,7 @@ def _is_scaled_product(value: Value) -> bool:
         value, vector = node.inputs
         if _channels(vector) is None:
             return False
-    return value.node is not None and value.node.lowering is Lowering.CONTRACTION
+    return value.node is not None and value.node.is_contraction
 
 
 def _step(node: Node) -> tuple[Value, Value] | None:

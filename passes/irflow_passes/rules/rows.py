@@ -12,7 +12,6 @@ from dataclasses import replace
 from irflow import dims
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
-from irflow.ir.op import Lowering
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
 from irflow.ops.constants import Constant
 from irflow.ops.elementwise import Convert, Elementwise
@@ -36,7 +35,7 @@ def is_from_product(value: Value) -> bool:
         seen += 1
         if node is None:
             continue
-        if node.lowering is Lowering.CONTRACTION:
+        if node.is_contraction:
             return True
         if type(node.op) in (Elementwise, Convert):
             waiting += [v for v in node.inputs if v.type.shape == current.type.shape]
@@ -93,7 +92,7 @@ def as_rows(value: Value, shape: Shape, build: RuleBuilder, depth: int = 0) -> V
             operands = [as_rows(x, shape, build, depth + 1) for x in node.inputs]
             found = [x for x in operands if x is not None]
             return build(op, *found) if len(found) == len(operands) else None
-    if node.lowering is Lowering.CONTRACTION and len(value.uses) == 1:
+    if node.is_contraction and len(value.uses) == 1:
         return None
     return build(Reshape(shape), value)
 

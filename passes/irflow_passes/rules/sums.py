@@ -6,7 +6,7 @@ is gone over fewer times. Sums associate anew, as they may.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 
 from irflow import dims
@@ -14,6 +14,7 @@ from irflow.ir.graph import Node, Value
 from irflow.ops.broadcast import Broadcast, Reduce
 from irflow.ops.constants import SizeOf
 from irflow.ops.elementwise import Convert
+from irflow.records import dataclass
 from irflow.transform import RuleBuilder, rewrites
 from irflow_passes.rules.match import made_by, made_by_row, uniform
 

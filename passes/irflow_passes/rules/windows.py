@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from irflow.analysis.signs import is_non_negative
 from irflow.dims import Size
 from irflow.ir.graph import Node, Value
 from irflow.ops.broadcast import Reshape
@@ -16,7 +17,6 @@ from irflow.ops.shape import Pad, Slice, Transpose
 from irflow.ops.windows import OverlapAdd, Windows
 from irflow.transform import RuleBuilder, rewrites
 from irflow_passes.rules.convolving import zeros_around
-from irflow_passes.rules.match import made_by_row, uniform
 
 
 def _are_blocks(op: Windows | OverlapAdd, window: Sequence[Size]) -> bool:
@@ -94,17 +94,6 @@ def _is_reached(op: Pool, x: Value, more: Sequence[tuple[int, int]]) -> bool:
     is_near = all(max(pair) < size for pair, size in zip(more, op.window, strict=True))
     is_plain = all(step == 1 for step in op.dilations) and not any(map(any, op.padding))
     return is_near and is_plain and is_non_negative(x)
-
-
-def is_non_negative(value: Value) -> bool:
-    """Whether no element is less than 0, as behind relu, its clipped form, and moves of those."""
-    while value.node is not None and isinstance(value.node.op, (Reshape, Transpose)):
-        value = value.node.inputs[0]
-    if (clipped := made_by_row(value, "minimum")) is not None:
-        bound = uniform(clipped.inputs[1])
-        is_bound = bound is not None and float(bound) >= 0
-        return is_bound and is_non_negative(clipped.inputs[0])
-    return made_by_row(value, "relu", "absolute", "square", "exp", "sigmoid") is not None
 
 
 RULES = (windows_to_reshape, overlap_add_to_reshape, pool_of_pad)

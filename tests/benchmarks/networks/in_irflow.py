@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 import irflow as irf
-from irflow import losses, nn, optim, random
+from irflow import losses, nn, optim, quantization, random
 from networks.architectures import NETWORKS
-from networks.drawing import Attention, Convolution, drawn
+from networks.drawing import Attention, Convolution, drawn, inputs
 
 Weights = dict[str, irf.Tensor]
 
@@ -132,6 +132,26 @@ def inference(kind: str, dtype: str = "float32") -> Callable[[np.ndarray], np.nd
 
 def inference_bf16(kind: str) -> Callable[[np.ndarray], np.ndarray]:
     return inference(kind, "bfloat16")
+
+
+def in_bytes(kind: str, activations: str) -> Callable[[np.ndarray], np.ndarray]:
+    """With products and convolutions in 8 bits; scales of calibrated ones are from the input."""
+    weights = {name: irf.asarray(w) for name, w in drawn(kind).weights.items()}
+
+    def network(x):
+        return NETWORKS[kind](Layers(weights), x)
+
+    given = inputs(kind)
+    call = quantization.quantize(network, given, activations=activations, backend="llvm")
+    return lambda x: call(x).numpy()
+
+
+def inference_dynamic(kind: str) -> Callable[[np.ndarray], np.ndarray]:
+    return in_bytes(kind, "dynamic")
+
+
+def inference_calibrated(kind: str) -> Callable[[np.ndarray], np.ndarray]:
+    return in_bytes(kind, "calibrated")
 
 
 def convolution(case: Convolution, part: str, constant: bool = False) -> Callable[[], Any]:

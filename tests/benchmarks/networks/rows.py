@@ -66,6 +66,14 @@ FUSED_CALLS = (
     Contestant("onnxruntime, fused", "in_onnxruntime", "inference_fused", ONNX),
     Contestant("irflow, bf16", "in_irflow", "inference_bf16", IRFLOW),
 )
+BYTES = (
+    *CALLS[:2],
+    Contestant("irflow, 8 bits", "in_irflow", "inference_dynamic", IRFLOW),
+    Contestant("irflow, 8 bits calibrated", "in_irflow", "inference_calibrated", IRFLOW),
+    Contestant("onnxruntime, 8 bits", "in_onnxruntime", "inference_dynamic", ONNX),
+    Contestant("onnxruntime, 8 bits calibrated", "in_onnxruntime", "inference_calibrated", ONNX),
+)
+"""In f32, and with products and convolutions in bytes: scales found by each call or before."""
 CONVOLVED = (
     Contestant("irflow", "in_irflow", "convolution", IRFLOW),
     Contestant("torch, channels last", "in_torch", "convolution", ("torch",)),
@@ -125,6 +133,7 @@ def _rows() -> list[Row]:
     for kind in INFERRED:
         contestants = FUSED_CALLS if kind in ("bert", "gpt") else CALLS
         rows.append(Row(kind, "inference", kind, contestants))
+    rows += [Row(f"{kind}-bytes", "inference", kind, BYTES) for kind in INFERRED if kind != "gpt"]
     for kind in CONVOLUTIONS:
         for part in PARTS:
             contestants = CONVOLVED_FORWARD if part == "forward" else CONVOLVED

@@ -30,8 +30,8 @@ COUNTS = (
     "IRFLOW_NUM_THREADS",
     "BENCH_THREADS",
 )
-TOLERANCE, TOLERANCE_BF16 = 1e-4, 5e-2
-"""How far results may be apart, in units of the largest element."""
+TOLERANCE, NARROW = 1e-4, {"bf16": 5e-2, "8 bits": 1e-1}
+"""How far results may be apart, in units of the largest element; by a part of the label."""
 
 
 def child(arguments: list[str], threads: int, **more: str) -> Result:
@@ -144,7 +144,7 @@ def _compare(folder: str, found: dict[str, Result]) -> None:
     largest = float(np.abs(there[against]).max())
     for label, result in there.items():
         error = float(np.abs(result - there[against]).max()) / largest
-        tolerance = TOLERANCE_BF16 if "bf16" in label else TOLERANCE
+        tolerance = next((NARROW[part] for part in NARROW if part in label), TOLERANCE)
         found[label] |= {"error": error, "differs": not error < tolerance}
 
 

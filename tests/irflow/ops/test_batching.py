@@ -141,6 +141,7 @@ def test_which_ops_are_scanned() -> None:
         ("convolution", (True, True)),
         ("convolution_input_gradient", (True, True)),
         ("convolution_weight_gradient", (True, True)),
+        ("integer_convolution", (True, True)),
     }
 
 

@@ -22,6 +22,7 @@ from irflow.ops import (
     Eigh,
     Fourier,
     Gather,
+    IntegerConvolution,
     IntegerMatmul,
     Pad,
     PseudoInverse,
@@ -407,6 +408,17 @@ CASES = [
         integer_matmul: operands of other dtypes
           left   f32[4, 3]  u8 is wanted
           right  i8[3, 2]   i8 is wanted
+        """,
+    ),
+    (
+        "integer-convolution-dtypes",
+        IntegerConvolution((1,), ((0, 0),), (1,)),
+        [TensorType(dtypes.i8, (1, 4, 3)), TensorType(dtypes.i8, (2, 3, 5))],
+        DTypeError,
+        """
+        integer_convolution: operands of other dtypes
+          x  i8[1, 4, 3]  u8 is wanted
+          w  i8[2, 3, 5]  i8 is wanted
         """,
     ),
     (
