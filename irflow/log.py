@@ -7,6 +7,7 @@ switch topics on and off at any time.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -26,7 +27,18 @@ def is_on(topic: str) -> bool:
     """Whether `topic` (one of `TOPICS`) is switched on; `all` switches every topic on."""
     assert topic in TOPICS, topic
     chosen = os.environ.get("IRFLOW_LOG", "")
-    return bool(chosen) and (chosen == "all" or topic in chosen.split(","))
+    return bool(chosen) and topic in _topics(chosen)
+
+
+@functools.cache
+def _topics(chosen: str) -> frozenset[str]:
+    """The topics of a setting; what is no topic is said once."""
+    names = {name.strip() for name in chosen.split(",")}
+    unknown = ", ".join(sorted(names - {"all", ""} - TOPICS.keys()))
+    if unknown:
+        known = ", ".join(TOPICS)
+        print(f"[irflow] IRFLOW_LOG: no topic {unknown}; there are {known}, all", file=sys.stderr)
+    return frozenset(TOPICS) if "all" in names else frozenset(names)
 
 
 def write(topic: str, message: str | Callable[[], str]) -> None:

@@ -71,6 +71,8 @@ _RENAMED = {
     "nn.sigmoid_cross_entropy_with_logits": "losses.sigmoid_cross_entropy",
     "optim.apply_updates": "optim.Optimizer.update",
     "keras.ops.image": "nn",
+    "load": "keras.models.load_model",
+    "load_model": "keras.models.load_model",
     "keras.utils.plot_model": "draw",
     "data.DataLoader": "data.Dataset",
     "data.TensorDataset": "data.Dataset",

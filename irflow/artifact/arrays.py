@@ -11,7 +11,6 @@ import json
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import safetensors
@@ -20,6 +19,7 @@ import safetensors.numpy
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import ArtifactError, IrflowError
+from irflow.records import dataclass
 
 MAX_HEADER = 100_000_000
 _STORED = {dtypes.bf16: dtypes.u16, dtypes.complex64: dtypes.f32, dtypes.complex128: dtypes.f64}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import metadata as distributions
 from typing import NoReturn
 
 from irflow.artifact.arrays import ArrayType, describe_types, read_types
 from irflow.errors import ArtifactError
+from irflow.records import dataclass
 
 FORMAT = "irflow container"
 VERSION = 1

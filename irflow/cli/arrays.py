@@ -9,7 +9,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from irflow.cli.models import find_input, named_inputs
 from irflow.errors import ArtifactError, DTypeError, IrflowError, ShapeError, UndecidableSizeError
 from irflow.frontend.specs import Scope
 from irflow.ir import Graph, TensorType, type_of
+from irflow.records import dataclass
 from irflow.transform.verify import choose_sizes
 
 FORMS = "file.npy, file.npz, file.npz:NAME, random, zeros, a type as f32[2, 3], zeros:TYPE, [1, 2]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from irflow import plugins
 from irflow.backend import Backend
@@ -12,6 +12,7 @@ from irflow.cli.console import print_json, print_table
 from irflow.cli.failures import DONE, CommandParser
 from irflow.compiler.config import selected_name
 from irflow.errors import BackendUnavailableError, IrflowError
+from irflow.records import dataclass
 
 _EXAMPLES = """\
   irflow backends

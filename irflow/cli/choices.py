@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 from irflow import plugins
 from irflow.backend import Backend
@@ -14,6 +13,7 @@ from irflow.compiler import pipeline_for, selected_backend
 from irflow.dims import format_constraint
 from irflow.errors import IrflowError, TextError, UnknownNameError
 from irflow.ir import Graph
+from irflow.records import dataclass
 from irflow.transform.pipeline import Pipeline, parse_pipeline
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from irflow import compiler
@@ -26,6 +25,7 @@ from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
 from irflow.cli.verification import Verification, verify
 from irflow.errors import UnknownNameError
+from irflow.records import dataclass
 from irflow.transform.manager import Report
 
 _EXAMPLES = """\

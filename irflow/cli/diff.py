@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irflow.cli.choices import add_inputs, parse_assignments
 from irflow.cli.failures import DONE, FAILED, CommandError, CommandParser
@@ -11,6 +10,7 @@ from irflow.cli.functions import split_function
 from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model
 from irflow.ir.compare import diff_text, first_difference
+from irflow.records import dataclass
 
 _EXAMPLES = """\
   irflow diff stages/00-traced.ir stages/01-canonicalize.ir

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from importlib import metadata
 
 import numpy as np
@@ -21,6 +21,7 @@ from irflow.cli.verification import verify
 from irflow.errors import IrflowError
 from irflow.ir.parse import parse_graph
 from irflow.log import TOPICS
+from irflow.records import dataclass
 
 _EXAMPLES = """\
   irflow doctor
@@ -30,7 +31,7 @@ Exit codes: 0 all is well, 1 something is broken.
 """
 
 REQUIRED = ("numpy", "ml_dtypes", "networkx", "rich", "safetensors", "llvmlite")
-OPTIONAL = ("cupy", "onnx", "h5py", "matplotlib", "tensorboard", "ziglang")
+OPTIONAL = ("cupy", "onnx", "h5py", "matplotlib", "pillow", "tensorboard", "ziglang")
 _SELF_TEST = """\
 graph @self_test(%x: f32[n, 8], %w: f32[8, 4]) -> f32[n, 4], f32[] where 1 <= n <= 64 {
   %0 = matmul %x, %w : f32[n, 4]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from irflow import compiler
@@ -14,6 +13,7 @@ from irflow.cli.failures import DONE, CommandError, CommandParser, misuse
 from irflow.draw import FOLD, draw
 from irflow.errors import UnknownNameError, UsageError
 from irflow.ir import Graph
+from irflow.records import dataclass
 
 _EXAMPLES = """\
   irflow draw model.py:forward --input "x=f32[n, 784]"

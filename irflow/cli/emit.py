@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,6 +16,7 @@ from irflow.backend import Executable
 from irflow.cli.failures import CommandError, misuse
 from irflow.errors import UnknownNameError, UnsupportedError, nearest
 from irflow.ir import Graph
+from irflow.records import dataclass
 
 FILES: dict[str, str] = {
     "graph": "graph.ir",

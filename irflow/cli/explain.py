@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irflow import compiler
 from irflow.cli.choices import ModelRequest, add_model, choose, choose_backend
@@ -14,6 +13,7 @@ from irflow.cli.scripts import compilations_of, is_script
 from irflow.compiler.compilations import Compilation
 from irflow.dims import Size
 from irflow.location import Location
+from irflow.records import dataclass
 from irflow.report.costs import KernelCost
 from irflow.report.explanation import Explanation, explain
 

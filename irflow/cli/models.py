@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from irflow.frontend.specs import Scope
 from irflow.ir import Graph, TensorType, Value
 from irflow.ir.check import check_graph
 from irflow.ir.parse import parse_graph
+from irflow.records import dataclass
 
 HELP = """\
 file.py:function (this executes the file), a graph text file, a .irflow container
@@ -222,6 +223,11 @@ def _parse(text: str, place: str) -> Graph:
 def _load_container(reference: str, path: str, member: str) -> Model:
     container = artifact.load(path)
     names = list(container.graphs)
+    if container.kind == "keras":
+        raise CommandError(
+            f"{path} holds a model that can be trained, not a graph",
+            hint="keras.models.load_model(path).export('served.irflow') writes its graph",
+        )
     if not member and len(names) != 1:
         raise CommandError(
             f"{path} holds {len(names)} graphs; name one as {path}:NAME", facts=[("graphs", *names)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from irflow import compiler
 from irflow.cli.arrays import (
@@ -22,6 +21,7 @@ from irflow.cli.functions import hint_of, split_function
 from irflow.cli.models import HELP as MODEL_HELP
 from irflow.cli.models import Model, load_model, named_inputs
 from irflow.ir import Graph, type_of
+from irflow.records import dataclass
 
 _EXAMPLES = """\
   irflow run model.irflow --input x=images.npy -o result.npz

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from irflow.backend import Executable
 from irflow.cli.failures import VerificationError
 from irflow.ir import Graph
 from irflow.ir.evaluate import evaluate
+from irflow.records import dataclass
 from irflow.transform.verify import (
     DRAWS,
     choose_sizes,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from irflow import names
+from irflow.keras import ops
 from irflow.keras.config import (
     epsilon,
     floatx,
@@ -34,3 +38,13 @@ def backend() -> str:
 def is_keras_tensor(x: object) -> bool:
     """Whether it is a place in a functional model."""
     return isinstance(x, KerasTensor)
+
+
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error as it is
+
+    def __getattr__(name: str) -> object:
+        """The error that says where a function of Keras 2's backend is now."""
+        error = names.unknown(__name__, name)
+        if hasattr(ops, name):
+            error = AttributeError(f"{error}; there is irflow.keras.ops.{name}")
+        raise error

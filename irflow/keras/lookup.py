@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irflow.errors import UsageError, nearest
 from irflow.keras.engine.naming import snake_case
 from irflow.keras.saving import registry
+from irflow.records import dataclass
 
 Config = dict[str, Any]
 Factory = Callable[..., Any]

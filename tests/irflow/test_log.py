@@ -27,3 +27,12 @@ def test_messages_are_made_only_when_they_are_wanted(monkeypatch):
     monkeypatch.setenv("IRFLOW_LOG", "graph")
     log.write("passes", lambda: pytest.fail("the text was made"))
     assert log.is_on("graph")
+
+
+def test_a_topic_that_is_none_is_named_once(monkeypatch, capsys):
+    monkeypatch.setenv("IRFLOW_LOG", "passses, graph")
+    assert log.is_on("graph")
+    assert not log.is_on("passes")
+    assert capsys.readouterr().err.startswith("[irflow] IRFLOW_LOG: no topic passses; there are")
+    log.is_on("graph")
+    assert not capsys.readouterr().err

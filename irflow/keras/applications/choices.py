@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 from irflow.errors import UsageError, nearest
@@ -15,6 +14,7 @@ from irflow.keras.engine.symbolic import KerasTensor
 from irflow.keras.engine.tracking import unique
 from irflow.keras.models.model import Model
 from irflow.keras.utils.files import get_file
+from irflow.records import dataclass
 
 Shape = tuple[int | None, ...]
 Weights = str | os.PathLike[str] | None

@@ -243,8 +243,13 @@ def _flat(callbacks: Any) -> Iterable[Any]:
             yield from _flat(callback)
         return
     if isinstance(callbacks, type) or not hasattr(callbacks, "on_epoch_end"):
+        is_class = isinstance(callbacks, type)
+        name = callbacks.__name__ if is_class else repr(callbacks)
+        kind = "a class, not a callback made of it" if is_class else "no callback"
         raise UsageError(
-            f"{callbacks!r} is no callback",
-            hint="callbacks are objects of subclasses of keras.callbacks.Callback",
+            f"callbacks: {name} is {kind}",
+            hint=f"make one: {name}(…)"
+            if is_class
+            else "callbacks are objects of subclasses of keras.callbacks.Callback",
         )
     yield callbacks

@@ -11,9 +11,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import IO
+
+from irflow.records import dataclass
 
 VERSION = "brain.Event:2"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

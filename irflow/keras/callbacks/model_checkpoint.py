@@ -8,14 +8,15 @@ from typing import Any
 from irflow.errors import UsageError
 from irflow.keras.callbacks.monitor import Monitor
 from irflow.keras.callbacks.saver import Saver
+from irflow.keras.engine.optional import optional
 
 
 class ModelCheckpoint(Saver):
     """Saves the model, or its weights, while it is trained.
 
     Args:
-        filepath: the file; `{epoch}` and the names of logs in braces are filled in, as in
-            `"m.{epoch:02d}-{val_loss:.2f}.irflow"`.
+        filepath: the file, as that of `Model.save`; `{epoch}` and the names of logs in braces are
+            filled in, as in `"m.{epoch:02d}-{val_loss:.2f}.irflow"`.
         monitor: which number tells the best model.
         verbose: whether to say so.
         save_best_only: whether a model is saved only if it is better than those before.
@@ -25,6 +26,7 @@ class ModelCheckpoint(Saver):
         initial_value_threshold: a number that counts as the best one at first.
 
     Raises:
+        MissingPackageError: the file needs h5py, which is not installed.
         UsageError: `save_freq` is neither, or while training: `filepath` names a log that is not
             there.
     """
@@ -42,6 +44,9 @@ class ModelCheckpoint(Saver):
     ) -> None:
         super().__init__(save_freq)
         self.filepath, self.verbose = os.fspath(filepath), verbose
+        if self.filepath.endswith((".keras", ".weights.h5")):
+            # Said before the training rather than at the end of its first epoch.
+            optional("h5py", f"files such as {self.filepath}", "h5py")
         self.watch = Monitor("ModelCheckpoint", monitor, mode)
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         start = initial_value_threshold

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from irflow.frontend import Tensor, Variable, asarray
 from irflow.keras.dtype_policies import standardize_dtype
 from irflow.keras.engine.inference import shapes_of
 from irflow.keras.engine.symbolic import KerasTensor
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from irflow.frontend.arrays import as_array
 from irflow.keras import config
 from irflow.keras.engine.arguments import is_numbers
 from irflow.keras.engine.checks import check_no_text
+from irflow.records import dataclass
 
 Batch = tuple[Any, Any, Any]
 

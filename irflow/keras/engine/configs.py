@@ -56,7 +56,8 @@ def _call_config(node: Node, names: dict[int, int], places: dict[int, Any]) -> d
 
 def _described(value: Any, places: dict[int, Any]) -> Any:
     if isinstance(value, KerasTensor):
-        return {"class_name": _PLACE, "config": places[id(value)]}
+        config = [*places[id(value)], list(value.shape), value.dtype]
+        return {"class_name": _PLACE, "config": config}
     if isinstance(value, tuple):
         return {"class_name": "__tuple__", "items": [_described(v, places) for v in value]}
     if isinstance(value, list):
@@ -109,7 +110,7 @@ def _restored(value: Any, results: list[list[KerasTensor]]) -> Any:
         return value
     kind = value.get("class_name")
     if kind == _PLACE:
-        node, index = value["config"]
+        node, index, *_ = value["config"]
         return results[node][index]
     if kind == "__tuple__":
         return tuple(_restored(v, results) for v in value["items"])

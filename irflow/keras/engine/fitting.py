@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from irflow.keras.engine.preparation import check_labels, check_rows, prepare
 from irflow.keras.engine.runs import Run, Source
 from irflow.keras.engine.screen import Screen
 from irflow.keras.engine.streams import Stream
+from irflow.records import dataclass
 
 _BATCH_SIZE = 32
 

@@ -41,7 +41,7 @@ def infer(
         name: for messages.
     """
     try:
-        return _results(function, [_symbolic(*row) for row in inputs], name)
+        return _results(function, [symbolic_type(*row) for row in inputs], name)
     except (UndecidableSizeError, ConcretizationError, TypeError, NotImplementedError):
         if all(None not in shape for shape, _ in inputs):
             raise
@@ -70,7 +70,8 @@ def _results(
     return traced.structure, [(shape_of(value.type), value.type.dtype.name) for value in outputs]
 
 
-def _symbolic(shape: Shape, dtype: str) -> TensorType:
+def symbolic_type(shape: Shape, dtype: str) -> TensorType:
+    """The type of a place in a model, with a symbol for each size that is not known."""
     sizes: list[Size] = [
         dims.symbol(f"size{axis}" if axis else "batch", 1) if size is None else size
         for axis, size in enumerate(shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from irflow.keras.callbacks.callback import CallbackList
 from irflow.keras.engine.arrays import Arrays, orders
 from irflow.keras.engine.screen import Screen
 from irflow.keras.engine.streams import Stream
+from irflow.records import dataclass
 
 _CHUNK_SECONDS = 0.07
 """How long a compiled loop runs before callbacks and the screen are looked after."""

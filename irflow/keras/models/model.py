@@ -247,6 +247,16 @@ class Model(Trainer):
         """
         saving.load_weights(self, filepath, skip_mismatch)
 
+    @public
+    def export(self, filepath: str | os.PathLike[str]) -> None:
+        """Write what the model computes outside of training to an `.irflow` file, as a graph with
+        its weights inside, which `irflow run` runs.
+        """
+        from irflow.keras.saving import export
+
+        self._functional("inputs")
+        export.export_model(self, filepath)
+
     # ------------------------------------------------------------------------------ descriptions
 
     def get_config(self) -> dict[str, Any]:

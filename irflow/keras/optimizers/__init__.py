@@ -18,6 +18,7 @@ from irflow.keras.optimizers.ftrl import Ftrl
 from irflow.keras.optimizers.lamb import Lamb
 from irflow.keras.optimizers.lion import Lion
 from irflow.keras.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from irflow.keras.optimizers.muon import Muon
 from irflow.keras.optimizers.nadam import Nadam
 from irflow.keras.optimizers.optimizer import Optimizer
 from irflow.keras.optimizers.rmsprop import RMSprop
@@ -25,8 +26,8 @@ from irflow.keras.optimizers.sgd import SGD
 from irflow.keras.saving import registry
 
 _CLASSES = (
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Nadam,
-    RMSprop, SGD,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, LossScaleOptimizer, Muon,
+    Nadam, RMSprop, SGD,
 )  # fmt: skip
 _FAMILY = Family("optimizer", {cls.__name__.lower(): cls for cls in _CLASSES})
 
@@ -67,6 +68,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 
 __all__ = [
     "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
-    "LossScaleOptimizer", "Nadam", "Optimizer", "RMSprop", "deserialize", "get", "schedules",
-    "serialize",
+    "LossScaleOptimizer", "Muon", "Nadam", "Optimizer", "RMSprop", "deserialize", "get",
+    "schedules", "serialize",
 ]  # fmt: skip

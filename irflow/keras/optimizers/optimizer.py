@@ -215,6 +215,10 @@ class Optimizer(Stateful):
         chosen, names = self._undecayed
         return id(variable) not in chosen and not (names and names.search(variable.name))
 
+    def _decay_of(self, variable: Variable) -> float | None:
+        """The weight decay of a variable, where not all have the same."""
+        return self.weight_decay
+
     # ------------------------------------------------------------------------------------- steps
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
@@ -332,10 +336,10 @@ class Optimizer(Stateful):
     def _step_of_own(
         self, grads: list[Any], variables: list[Variable], rate: Tensor, decays: list[bool]
     ) -> None:
-        for grad, variable, decay in zip(grads, variables, decays, strict=True):
-            if self.weight_decay and decay:
-                weight = variable.value
-                variable.assign(weight - weight * self.weight_decay * rate.astype(weight.dtype))
+        for grad, variable, decays_too in zip(grads, variables, decays, strict=True):
+            decay, weight = self._decay_of(variable), variable.value
+            if decay and decays_too:
+                variable.assign(weight - weight * decay * rate.astype(weight.dtype))
             self.update_step(grad, variable, rate)
 
     def _accumulate(self, grads: list[Any], variables: list[Variable], steps: int) -> None:

@@ -7,6 +7,7 @@ that have weights.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,12 @@ from irflow.frontend import Variable, asarray
 from irflow.keras.engine.optional import optional
 from irflow.keras.engine.tracking import unique
 from irflow.keras.saving import arrays
-from irflow.keras.saving.places import layer_places, own_weights, weight_places
+from irflow.keras.saving.places import (
+    layer_places,
+    optimizer_weights,
+    own_weights,
+    weight_places,
+)
 
 Found = dict[str, "Stored"]
 
@@ -32,6 +38,7 @@ _DAMAGE = (
 )
 # The oldest version of the format in which names and shapes have checksums.
 _VERSION = ("v110", "v110")
+_OPTIMIZER = "optimizer/vars"
 
 
 class Stored:
@@ -69,6 +76,21 @@ def save(model: Any, path: str) -> None:
         ArtifactError: the file cannot be written.
         MissingPackageError: h5py is not installed.
     """
+    whole = content(model)
+    with replacing(path) as part:
+        part.write(whole)
+
+
+def content(model: Any, with_optimizer: bool = False) -> memoryview:
+    """What a `.weights.h5` file holds.
+
+    Args:
+        model: a built one.
+        with_optimizer: whether the optimizer's state is in it, as in whole models.
+
+    Raises:
+        MissingPackageError: h5py is not installed.
+    """
     h5py = optional("h5py", "HDF5 files", "h5py")
     # Where the disk is full h5py raises in destructors, and ends the process when that exits.
     whole = io.BytesIO()
@@ -78,8 +100,11 @@ def save(model: Any, path: str) -> None:
             group.attrs["name"] = layer.name
             for name, variable in own_weights(place, layer):
                 _write(file, name, variable.data)
-    with replacing(path) as part:
-        part.write(whole.getbuffer())
+        if with_optimizer:
+            file.create_group(_OPTIMIZER).attrs["name"] = model.optimizer.name
+            for number, variable in enumerate(optimizer_weights(model.optimizer)):
+                _write(file, f"{_OPTIMIZER}/{number}", variable.data)
+    return whole.getbuffer()
 
 
 def _write(file: Any, name: str, array: np.ndarray) -> None:
@@ -91,19 +116,25 @@ def _write(file: Any, name: str, array: np.ndarray) -> None:
         dataset.attrs["dtype"] = "bfloat16"
 
 
-def load(model: Any, path: str, skip_mismatch: bool = False) -> None:
+def load(model: Any, path: str, skip_mismatch: bool = False, file: Any = None) -> None:
     """Give a model the weights of an HDF5 file; all of them, or none.
+
+    Args:
+        model: a built one.
+        path: of the file.
+        skip_mismatch: whether weights that do not fit keep their values.
+        file: to read from, where the HDF5 file lies inside the one at `path`.
 
     Raises:
         ArtifactError: the file is missing, damaged or of another architecture.
         MissingPackageError: h5py is not installed.
     """
-    with _opened(path) as file:
-        group = _old_group(file)
+    with _opened(path, file) as root:
+        group = _old_group(root)
         if group is not None:
             variables, found = _old_weights(group, model, path)
         else:
-            variables, found = _new_weights(file, model)
+            variables, found = _new_weights(root, model)
         if skip_mismatch:
             variables, found = arrays.fitting(variables, found)
         arrays.check(variables, found, path)
@@ -112,18 +143,38 @@ def load(model: Any, path: str, skip_mismatch: bool = False) -> None:
         variable.assign(asarray(values[name], copy=False))  # Nobody else has the array.
 
 
+def load_optimizer(optimizer: Any, path: str, file: Any) -> bool:
+    """Give an optimizer the state in an HDF5 file; False where it has another number of arrays.
+
+    Raises:
+        ArtifactError: the file is damaged, or of another architecture.
+        MissingPackageError: h5py is not installed.
+    """
+    variables = {f"{_OPTIMIZER}/{n}": v for n, v in enumerate(optimizer_weights(optimizer))}
+    with _opened(path, file) as root:
+        stored = _datasets(root)
+        found = {n: Stored(d) for n, d in stored.items() if n.rpartition("/")[0] == _OPTIMIZER}
+        if len(found) != len(variables):
+            return False
+        arrays.check(variables, found, path)
+        values = {name: found[name].read() for name in variables}
+    for name, variable in variables.items():
+        variable.assign(values[name].astype(variable.data.dtype))
+    return True
+
+
 @contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _opened(path: str, file: Any = None) -> Iterator[Any]:
     """The file, whose damages are errors of one class."""
     h5py = optional("h5py", "HDF5 files", "h5py")
     try:
-        with open(path, "rb"):
+        with contextlib.nullcontext() if file else open(path, "rb"):
             pass
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
-        with h5py.File(path, "r") as file:
-            yield file
+        with h5py.File(file or path, "r") as root:
+            yield root
     except IrflowError:
         raise
     except _DAMAGE as error:

@@ -16,8 +16,21 @@ from irflow.keras.engine.holder import Holder
 from irflow.keras.engine.naming import snake_case
 from irflow.keras.saving.arrays import numbered
 
+# What was visited is kept: properties make lists anew, and of another one the `id` may be the same.
+Seen = dict[int, Any]
+
 _CONTAINERS = (list, tuple, dict)
 _OWN = frozenset({"_network_layers", "_stack", "_input_layer"})
+_OTHER_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes whose public name in Keras is not that in its source, which files go by."""
+
+_LATE_SLOTS = {
+    "Adam": ("velocity_hat",),
+    "AdamW": ("velocity_hat",),
+    "RMSprop": ("momentum", "average_gradient"),
+}
+"""What Keras's optimizers remember behind that of all variables, and not variable by variable."""
+
 _BASES = frozenset(
     {
         "irflow.keras.engine.holder",
@@ -32,7 +45,7 @@ _BASES = frozenset(
 def layer_places(model: Holder) -> dict[str, Holder]:
     """The model at `""` and all layers inside, each once, in the order that Keras visits them."""
     found: dict[str, Holder] = {}
-    _visit(model, "", found, set())
+    _visit(model, "", found, {})
     return found
 
 
@@ -45,16 +58,24 @@ def weight_places(model: Holder) -> dict[str, Variable]:
     }
 
 
+def optimizer_weights(optimizer: Any) -> list[Variable]:
+    """The state of an optimizer in the order of Keras."""
+    late = _LATE_SLOTS.get(type(optimizer).__name__, ())
+    slots = getattr(optimizer, "_slots", [])
+    rank = {id(v): late.index(n) + 1 for own in slots for n, v in own.items() if n in late}
+    return sorted(optimizer.variables, key=lambda variable: rank.get(id(variable), 0))
+
+
 def own_weights(place: str, layer: Holder) -> list[tuple[str, Variable]]:
     """The weights of a layer alone with the names of their arrays."""
     variables = enumerate(layer._own_variables())
     return [(f"{place}/vars/{number}".lstrip("/"), variable) for number, variable in variables]
 
 
-def _visit(layer: Holder, place: str, found: dict[str, Holder], seen: set[int]) -> None:
+def _visit(layer: Holder, place: str, found: dict[str, Holder], seen: Seen) -> None:
     if id(layer) in seen:
         return
-    seen.add(id(layer))
+    seen[id(layer)] = layer
     found[place] = layer
     for name, value in _attributes(layer):
         inner = f"{place}/{name}" if place else name
@@ -64,14 +85,19 @@ def _visit(layer: Holder, place: str, found: dict[str, Holder], seen: set[int]) 
             _visit_container(value, inner, found, seen)
 
 
-def _visit_container(container: Any, place: str, found: dict[str, Holder], seen: set[int]) -> None:
+def _class_name(layer: Holder) -> str:
+    name = type(layer).__name__
+    return _OTHER_NAMES.get(name, name)
+
+
+def _visit_container(container: Any, place: str, found: dict[str, Holder], seen: Seen) -> None:
     if id(container) in seen:
         return
-    seen.add(id(container))
+    seen[id(container)] = container
     counts: Counter[str] = Counter()
     for value in container.values() if isinstance(container, dict) else container:
         if isinstance(value, Holder):
-            name = numbered(snake_case(type(value).__name__), counts)
+            name = numbered(snake_case(_class_name(value)), counts)
             _visit(value, f"{place}/{name}", found, seen)
         elif isinstance(value, _CONTAINERS):
             _visit_container(value, f"{place}/{numbered('container', counts)}", found, seen)

@@ -190,7 +190,8 @@ def _public_module(target: Any) -> str | None:
     parts = target.__module__.split(".")
     if parts[:2] != ["irflow", "keras"]:
         return None
-    return ".".join(parts[1:3])
+    depth = 4 if parts[2:4] == ["optimizers", "schedules"] else 3
+    return ".".join(parts[1:depth])
 
 
 def deserialize_keras_object(

@@ -12,7 +12,7 @@ import safetensors.numpy
 from irflow.artifact.files import replacing
 from irflow.errors import ArtifactError, UsageError
 from irflow.frontend.boundary import public
-from irflow.keras.saving import arrays, h5
+from irflow.keras.saving import arrays, h5, keras_file
 from irflow.keras.saving.checks import has_weights, may_replace
 
 ENDING = ".safetensors"
@@ -55,7 +55,8 @@ def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> Non
     Args:
         model: a built one of the same architecture; its layers may have other names.
         filepath: what `save_weights` wrote, here or in Keras: a `.safetensors` file, or an HDF5
-            file `.weights.h5`, `.h5` or `.hdf5` of Keras 3 or Keras 2 (needs the extra `h5py`).
+            file `.weights.h5`, `.h5` or `.hdf5` of Keras 3 or Keras 2 (needs the extra `h5py`);
+            or a whole model in a `.keras` file.
         skip_mismatch: whether weights that the file has not, or in another shape, keep their values
             instead.
 
@@ -64,8 +65,11 @@ def load_weights(model: Any, filepath: Path, skip_mismatch: bool = False) -> Non
         UsageError: another ending, or the model has no weights yet.
         MissingPackageError: h5py is needed and not installed.
     """
-    path = _checked(filepath, (ENDING, *HDF5_ENDINGS))
+    path = _checked(filepath, (ENDING, keras_file.ENDING, *HDF5_ENDINGS))
     has_weights(model)
+    if path.endswith(keras_file.ENDING):
+        h5.load(model, path, skip_mismatch, keras_file.weights_of(path))
+        return
     if path.endswith(HDF5_ENDINGS):
         h5.load(model, path, skip_mismatch)
         return

@@ -15,6 +15,7 @@ import pytest
 import irflow.ops  # noqa: F401  the operations in the graphs
 from irflow import dtypes
 from irflow.artifact import Container, container, load, manifest, save
+from irflow.artifact import archive as zips
 from irflow.artifact.arrays import decode_arrays
 from irflow.errors import ArtifactError
 from irflow.ir import Builder, Graph
@@ -333,7 +334,7 @@ def test_two_members_of_one_name(path: Path) -> None:
 
 def test_too_many_members(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(path, example())
-    monkeypatch.setattr(container, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(zips, "MAX_MEMBERS", 3)
     assert refused(path) == "4 members, more than 3"
 
 
@@ -346,7 +347,7 @@ def test_zip_bombs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(path) == "manifest.json is compressed by method 12"
     write(path, members, zipfile.ZIP_DEFLATED)
     assert refused(path) == "arrays.safetensors is said to have two sizes"
-    monkeypatch.setattr(container, "MAX_TEXT", 99)
+    monkeypatch.setattr(zips, "MAX_TEXT", 99)
     save_error = "the graphs take more than 99 bytes of text"
     with pytest.raises(ArtifactError, match=save_error):
         save(path, example())

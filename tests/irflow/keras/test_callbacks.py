@@ -241,7 +241,7 @@ def test_a_callback_that_raises_leaves_the_model_usable() -> None:
         fit(made, Interrupt(3, ZeroDivisionError))
     assert np.isfinite(made.predict(X, verbose=0)).all()
     assert len(fit(made, epochs=2)["loss"]) == 2
-    with pytest.raises(UsageError, match="is no callback"):
+    with pytest.raises(UsageError, match="EarlyStopping is a class, not a callback made of it"):
         fit(made, callbacks.EarlyStopping)
 
 

@@ -13,6 +13,7 @@ from irflow import numpy as inp
 from irflow.errors import UsageError
 from irflow.frontend.tensor import Tensor
 from irflow.keras import config
+from irflow.keras.engine.context import is_to_be_filled
 from irflow.keras.layers.builtin import BuiltinLayer
 from irflow.keras.layers.preprocessing.batches import batches
 from irflow.keras.layers.preprocessing.categories import not_sparse
@@ -84,6 +85,8 @@ class Lookup(BuiltinLayer):
         self.invert, self.pad_to_max_tokens = invert, pad_to_max_tokens
         self._tokens: list[Any] = []
         self._idf: np.ndarray | None = None
+        if isinstance(vocabulary, (str, Path)) and is_to_be_filled():
+            raise UsageError(f"{layer}: a saved model may not name a file to be read")
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from irflow import nn
@@ -15,6 +14,7 @@ from irflow.frontend.variable import Variable
 from irflow.keras import activations
 from irflow.keras.layers.builtin import BuiltinLayer, Shape, positive
 from irflow.keras.random import SeedGenerator
+from irflow.records import dataclass
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
 _KINDS = ("initializer", "regularizer", "constraint")

@@ -29,6 +29,10 @@ class _Border(BuiltinLayer):
         self.data_format = config.standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
+    def get_config(self) -> dict[str, Any]:
+        found, argument = super().get_config(), self.config_names[0]
+        return {**found, argument: found[argument][0]} if self.rank == 1 else found
+
     def pairs(self, argument: str, value: Border) -> tuple[tuple[int, int], ...]:
         """`(before, behind)` for each axis."""
         try:
