@@ -8,7 +8,7 @@ default integer i64.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from irflow.errors import DTypeError, nearest
+from irflow.records import dataclass
 
 # ml_dtypes' own `finfo` knows bf16 too, but is not typed.
 _finfo: Callable[..., Any] = ml_dtypes.finfo

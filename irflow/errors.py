@@ -15,7 +15,6 @@ so existing `except` clauses keep working.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -220,5 +219,8 @@ def nearest(
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A question with the closest known names, None where none is close."""
+    # It takes longer to load than all errors, and only a mistake needs it.
+    import difflib
+
     close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     return f"did you mean {' or '.join(repr(c) for c in close)}?" if close else None

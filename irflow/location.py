@@ -6,8 +6,9 @@ import linecache
 import os
 import sys
 import warnings
-from dataclasses import dataclass
 from types import FrameType, TracebackType
+
+from irflow.records import dataclass
 
 _PACKAGE_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEMO_FOLDER = os.path.join(_PACKAGE_FOLDER, "demo") + os.sep  # written as a user would write it
@@ -15,9 +16,11 @@ _PLUGIN_FOLDERS = tuple(
     f"{os.sep}irflow_{name}{os.sep}" for name in ("numpy", "llvm", "cupy", "passes")
 )
 _NUMPY_FOLDER = f"{os.sep}site-packages{os.sep}numpy{os.sep}"
+_TEXT = "<string>"  # `python -c`, or a method that a dataclass decorator wrote
 _BETWEEN = (f"{os.sep}contextlib.py", f"{os.sep}functools.py")
 
 _internal_files: dict[str, bool] = {}
+_users_files: dict[str, bool] = {}
 _locations: dict[tuple[str, int, str], Location] = {}
 
 
@@ -45,9 +48,13 @@ def user_location() -> Location | None:
     `IRFLOW_TRACEBACK=full` is about tracebacks, not locations: a location is always the user's.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not _is_users(frame):
+    while frame is not None:
+        # Each operation that is traced asks a dozen frames.
+        known = _users_files.get(frame.f_code.co_filename)
+        if known or (known is None and _is_users(frame)):
+            return _location(frame, frame.f_lineno)
         frame = frame.f_back
-    return None if frame is None else _location(frame, frame.f_lineno)
+    return None
 
 
 def raised_at(traceback: TracebackType | None) -> Location | None:
@@ -80,7 +87,11 @@ def _location(frame: FrameType, line: int) -> Location:
 
 def _is_users(frame: FrameType) -> bool:
     """Whether a line of it is where the user would look; NumPy calls methods of tensors."""
-    return not is_internal(frame) and _NUMPY_FOLDER not in frame.f_code.co_filename
+    file = frame.f_code.co_filename
+    found = not is_internal(frame) and _NUMPY_FOLDER not in file
+    if file != _TEXT:
+        _users_files[file] = found
+    return found
 
 
 def is_internal(frame: FrameType) -> bool:
@@ -89,7 +100,7 @@ def is_internal(frame: FrameType) -> bool:
     known = _internal_files.get(file)
     if known is not None:
         return known
-    if file == "<string>":  # `python -c`, or a method that the dataclass decorator wrote
+    if file == _TEXT:
         return str(frame.f_globals.get("__name__")).startswith("irflow")
     _internal_files[file] = result = _is_internal_file(file)
     return result

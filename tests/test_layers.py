@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module (a file or a folder of irflow/) imports only from the lines above its own.
 LAYERS = [
-    ["errors", "names"],
+    ["errors", "names", "records"],
     ["location", "log", "dtypes"],
     ["dims"],
     ["tree", "special"],

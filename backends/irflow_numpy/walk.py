@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from irflow.ops import (
 )
 from irflow.ops.elementwise import ufunc_of
 from irflow.ops.positions import numpy_window
+from irflow.records import dataclass
 
 Slots = list[np.ndarray | None]
 Key = tuple[tuple[np.dtype[np.generic], tuple[int, ...]], ...]

@@ -8,7 +8,6 @@ a `scan` over the elements, so that there is a batched graph of every graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irflow import dims, dtypes
 from irflow.autodiff.tape import is_inlined
@@ -22,6 +21,7 @@ from irflow.ops.broadcast import broadcast
 from irflow.ops.operand import Handle
 from irflow.ops.region_parts import fitted, new_region, returning, types_of, zeros
 from irflow.ops.scan import Scan
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irflow.autodiff.tape import distinct, is_inlined, require_float, require_real
 from irflow.errors import IrflowError
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

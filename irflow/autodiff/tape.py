@@ -8,7 +8,7 @@ that depend on an input to be differentiated through floating-point values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irflow.errors import CheckError, GradientError, IrflowError
@@ -19,6 +19,7 @@ from irflow.ir.signature import OutputRole
 from irflow.location import Location
 from irflow.ops.broadcast import Reshape
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 
 
 @dataclass(slots=True)

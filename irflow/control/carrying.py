@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dtypes, ops
 from irflow.control.closing import Leaves, Region
@@ -12,6 +12,7 @@ from irflow.frontend.tensor import Tensor
 from irflow.frontend.tracing import Argument, TracedFunction
 from irflow.ir import TensorType
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 
 Trace = Callable[[list[Argument]], TracedFunction]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irflow import tree
@@ -15,6 +14,7 @@ from irflow.frontend.variable import Variable
 from irflow.ir.builder import Builder
 from irflow.ir.graph import Graph, Value
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 
 Capture = Tensor | Variable
 

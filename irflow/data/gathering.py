@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from irflow import tree
@@ -13,6 +12,7 @@ from irflow.data.stage import ENDLESS, Element, Pair, Several, Step, describe
 from irflow.errors import Fact, IrflowError
 from irflow.ir import TensorType
 from irflow.location import Location
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from irflow.data import elements
 from irflow.data.stage import Element, FilePlace, Origin, Pair, Several, Stage
 from irflow.errors import DataError, ShapeError
 from irflow.ir import TensorType
+from irflow.records import dataclass
 
 Numbers = range | np.ndarray
 T = TypeVar("T")

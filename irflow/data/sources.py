@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from irflow.data.stage import (
 )
 from irflow.errors import DataError, UsageError
 from irflow.location import Location, raised_at
+from irflow.records import dataclass
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

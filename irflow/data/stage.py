@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +11,7 @@ from irflow.data import elements
 from irflow.errors import DataError, Fact, IrflowError
 from irflow.frontend.boundary import shorten
 from irflow.location import Location, raised_at
+from irflow.records import dataclass
 
 Element = Any
 """A sample or a batch: arrays, numbers or text, in tuples, dicts, named tuples or dataclasses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irflow.data import elements
@@ -22,6 +22,7 @@ from irflow.data.stage import (
     describe,
 )
 from irflow.errors import UsageError
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

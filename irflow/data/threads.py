@@ -10,12 +10,12 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import SimpleQueue
 
 from irflow.data.sources import close
 from irflow.data.stage import Element, Origin, Pair, Stage, Step
 from irflow.data.steps import Map
+from irflow.records import dataclass
 
 AHEAD = 2  # elements in work for each worker: one to do, one to take up next
 Submitted = tuple[Origin, Future[Element]]

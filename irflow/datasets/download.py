@@ -8,7 +8,6 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from irflow.errors import ArtifactError, UsageError
+from irflow.records import dataclass
 
 CHUNK = 1 << 16
 TIMEOUT = 30.0  # seconds without a byte

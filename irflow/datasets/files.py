@@ -1,11 +1,11 @@
 """Where the files of data sets are: the user's folders first, then a cache, then the network."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from irflow.datasets.download import Content, download
 from irflow.errors import ArtifactError
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

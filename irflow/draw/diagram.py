@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irflow.draw.text import SMALL_SIZE, TITLE_SIZE, small_width, title_width
+from irflow.records import dataclass
 
 ROLES = (
     "argument",

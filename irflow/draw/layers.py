@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from irflow.draw.diagram import ENTRY, EXIT, REFERENCE, ROLES, Box, Diagram, Wire
+from irflow.records import dataclass
 
 SWEEPS = 12
 FEW_SWEEPS = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irflow.dims import Size
 from irflow.draw.diagram import ENTRY, EXIT, Box, Diagram, Wire
@@ -14,6 +14,7 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.print import format_attribute, format_op, op_fields
 from irflow.ir.types import TensorType
+from irflow.records import dataclass
 from irflow.scalars import Scalar
 
 MOST_CHARACTERS = 34

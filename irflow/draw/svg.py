@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 from xml.sax.saxutils import escape, quoteattr
 
@@ -20,6 +20,7 @@ from irflow.draw.diagram import (
     Wire,
 )
 from irflow.draw.text import MONO, SANS, SMALL_SIZE, small_width, title_width
+from irflow.records import dataclass
 
 BORDER = 24.0
 HEADING = 30.0

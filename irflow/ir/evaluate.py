@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from irflow.errors import IrflowError, ShapeError
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import run_op
 from irflow.ir.types import TensorType, type_of
+from irflow.records import dataclass
 
 
 def evaluate(

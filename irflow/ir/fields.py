@@ -17,9 +17,10 @@ from irflow.errors import TextError, nearest
 from irflow.ir.attributes import Attribute
 from irflow.ir.op import Op
 from irflow.ir.print import format_attribute
+from irflow.records import dataclass
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Argument:
     """One attribute as written: `name` is empty for the positional one."""
 

@@ -75,7 +75,7 @@ class Node:
         self.next: Node | None = None
         if types is None:
             types = infer_types(op, [value.type for value in inputs], regions)
-        self.outputs = tuple(Value(type, self, i) for i, type in enumerate(types))
+        self.outputs = tuple([Value(type, self, i) for i, type in enumerate(types)])
 
     @property
     def output(self) -> Value:
@@ -84,15 +84,26 @@ class Node:
         return self.outputs[0]
 
     @property
+    def is_read(self) -> bool:
+        """Whether anyone reads a result."""
+        return any(value.uses for value in self.outputs)
+
+    @property
     def has_complex(self) -> bool:
         """Whether complex numbers are among the operands or results."""
-        return any(v.type.dtype.kind == "complex" for v in (*self.inputs, *self.outputs))
+        kinds = [value.type.dtype.kind for value in (*self.inputs, *self.outputs)]
+        return "complex" in kinds
 
     @property
     def lowering(self) -> Lowering:
         """How the node becomes loops: as its op says, but on the host for complex numbers."""
         kind = self.op.lowering
         return Lowering.HOST if kind is not Lowering.REGION and self.has_complex else kind
+
+    @property
+    def is_contraction(self) -> bool:
+        """Whether it is sums of products, as of matrices and in convolutions."""
+        return self.op.lowering is Lowering.CONTRACTION and not self.has_complex
 
     def __repr__(self) -> str:
         return f"<{self.op.name} -> {', '.join(str(o.type) for o in self.outputs)}>"

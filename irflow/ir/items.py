@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from irflow import dims, dtypes, scalars
@@ -16,6 +15,7 @@ from irflow.ir.attributes import Attribute, DenseArray
 from irflow.ir.lexer import Scanner
 from irflow.ir.literal import Number
 from irflow.ir.types import TensorType
+from irflow.records import dataclass
 
 MAX_DEPTH = 64
 """How deep regions and, in one attribute, tuples may nest."""

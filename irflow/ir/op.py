@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 import numpy as np
@@ -18,6 +17,7 @@ from irflow.dims import Size
 from irflow.errors import GradientError, IrflowError, LoweringError, PluginError, nearest
 from irflow.ir import attributes
 from irflow.ir.types import TensorType
+from irflow.records import dataclass
 
 if TYPE_CHECKING:
     from irflow.ir.graph import Graph

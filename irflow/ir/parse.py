@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from irflow import dims
 from irflow.errors import IrflowError, nearest
@@ -39,6 +38,7 @@ from irflow.ir.lexer import Scanner
 from irflow.ir.op import Op, find_op
 from irflow.ir.print import TEXT_VERSION, graph_symbols
 from irflow.ir.signature import INPUT_ROLES, OUTPUT_ROLES, InputRole, OutputRole
+from irflow.records import dataclass
 
 _VERSION = re.compile(r"\s*//[ \t]*irflow graph text (\d+)")
 _LONG_BOUND = re.compile(r"\d{20,}")

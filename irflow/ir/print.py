@@ -26,7 +26,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from irflow import dims, dtypes
@@ -38,6 +37,7 @@ from irflow.ir.attributes import Attribute, DenseArray
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op
 from irflow.ir.signature import InputRole, OutputRole
+from irflow.records import dataclass
 from irflow.scalars import ROWS, Scalar
 
 TEXT_VERSION = 1

@@ -7,7 +7,9 @@ donate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from irflow.records import dataclass
 
 INPUT_ROLES = ("argument", "parameter", "state", "key")
 OUTPUT_ROLES = ("result", "update", "gradient", "loss", "residual")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ import numpy as np
 from irflow import dims, dtypes
 from irflow.dims import Size
 from irflow.dtypes import DType
+from irflow.records import dataclass
 
 Shape = tuple[Size, ...]
 

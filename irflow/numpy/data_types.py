@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ml_dtypes
@@ -13,6 +12,7 @@ from irflow.dtypes import DType, DTypeLike
 from irflow.errors import DTypeError, nearest
 from irflow.frontend.boundary import public
 from irflow.frontend.tensor import TensorLike, as_tensor, is_tensor_like
+from irflow.records import dataclass
 
 # ml_dtypes' own `finfo` knows bf16 too, but is not typed.
 _finfo: Callable[..., Any] = ml_dtypes.finfo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +30,7 @@ from irflow.ops.region_parts import (
     zeros_or,
 )
 from irflow.ops.regions import Inlinable, check_types
+from irflow.records import dataclass
 from irflow.scalars import find
 
 Types = Sequence[TensorType]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,13 +22,6 @@ FORWARD = ("fft", "rfft")
 TAKES_COMPLEX = ("fft", "ifft", "irfft")
 KINDS = (*TAKES_COMPLEX, "rfft")
 NORMS = ("backward", "ortho", "forward")
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "fft": np.fft.fftn,
-    "ifft": np.fft.ifftn,
-    "rfft": np.fft.rfftn,
-    "irfft": np.fft.irfftn,
-}
 
 
 @register("fourier")
@@ -76,7 +69,7 @@ class Fourier(Op):
         sizes = [x.shape[axis] for axis in self.axes]
         if self.kind == "irfft":
             sizes[-1] = concrete((self.size,))[0]
-        transform = _FUNCTIONS[self.kind]
+        transform = getattr(np.fft, f"{self.kind}n")  # NumPy loads the module when it is asked for
         result = np.asarray(transform(x, s=sizes, axes=self.axes, norm=self.norm))
         return result.astype(self.infer(_type_of(x)).dtype.numpy, copy=False)
 

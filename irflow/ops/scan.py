@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -34,6 +33,7 @@ from irflow.ops.region_parts import (
 )
 from irflow.ops.residuals import lightened
 from irflow.ops.shape import transpose
+from irflow.records import dataclass
 from irflow.scalars import find
 
 Types = Sequence[TensorType]

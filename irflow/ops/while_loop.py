@@ -11,7 +11,6 @@ stack has room for every step, and nothing is computed a third time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,6 +42,7 @@ from irflow.ops.region_parts import (
     zeros,
     zeros_or,
 )
+from irflow.records import dataclass
 from irflow.scalars import find
 
 Types = Sequence[TensorType]

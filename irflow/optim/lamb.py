@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irflow.frontend.tensor import Tensor
 from irflow.nn.activations import row
 from irflow.optim.optimizer import LearningRate, Optimizer, Slots, filled
+from irflow.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irflow import dtypes
@@ -11,6 +10,7 @@ from irflow.frontend.conversion import asarray
 from irflow.frontend.tensor import Tensor
 from irflow.nn.activations import row
 from irflow.optim.optimizer import LearningRate, Optimizer, Slots, filled
+from irflow.records import dataclass
 
 DECAY = 0.96
 """How fast the momentum of early steps rises to `beta_1`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irflow import dtypes
 from irflow.errors import UsageError
 from irflow.frontend.tensor import Tensor, TensorLike, as_tensor
 from irflow.nn.activations import row
+from irflow.records import dataclass
 
 
 def _count(step: TensorLike) -> Any:

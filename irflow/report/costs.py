@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irflow import dims
 from irflow.dims import Size
@@ -27,6 +27,7 @@ from irflow.lowering.steps import (
 from irflow.ops import DynamicUpdateSlice
 from irflow.ops.scan import Scan
 from irflow.ops.while_loop import While
+from irflow.records import dataclass
 from irflow.transform.pass_ import describe
 
 KINDS = {

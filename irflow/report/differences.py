@@ -7,7 +7,6 @@ error is seen where it arises and not where it ends up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from irflow.ir.evaluate import bind_sizes, evaluate, run_node, step_limit
 from irflow.ir.graph import Graph, Node, Value
 from irflow.location import Location
 from irflow.lowering.lower import lower_graph
+from irflow.records import dataclass
 from irflow.transform.manager import Report
 from irflow.transform.pass_ import describe
 from irflow.transform.verify import (

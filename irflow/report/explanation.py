@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from irflow import dims
 from irflow.compiler import Lowered
 from irflow.dims import Size
 from irflow.ir.graph import Graph
 from irflow.location import Location
+from irflow.records import dataclass
 from irflow.report.costs import (
     KernelCost,
     Temporary,

@@ -9,7 +9,6 @@ written once, as plain arithmetic, and works in all three worlds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from irflow import dtypes
 from irflow.dtypes import DType
 from irflow.errors import DTypeError, UnknownNameError, nearest
+from irflow.records import dataclass
 
 Literal = bool | int | float
 GradientRule = Callable[..., Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from irflow.dims import Size
 from irflow.errors import UsageError
@@ -12,6 +11,7 @@ from irflow.ir import OutputRole
 from irflow.ir.graph import Graph as IrGraph
 from irflow.ir.graph import Node, Value
 from irflow.ops import SizeOf
+from irflow.records import dataclass
 from irflow.session.graph import Graph
 
 

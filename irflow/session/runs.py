@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from irflow.frontend.boundary import public
 from irflow.frontend.tensor import Tensor
 from irflow.frontend.variable import Variable
 from irflow.ir.graph import Value
+from irflow.records import dataclass
 from irflow.session.feeds import describe, resolve_feeds, solve_sizes
 from irflow.session.graph import Graph, get_default_graph
 from irflow.session.operation import Operation, merged_updates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from unittest import SkipTest
 
 import numpy as np
@@ -13,6 +12,7 @@ from irflow.backend import Backend, Executable
 from irflow.compiler import compile_graph
 from irflow.errors import UnsupportedError
 from irflow.ir.graph import Graph
+from irflow.records import dataclass
 from irflow.testing.reference import Reference, values_of
 from irflow.transform.pass_ import describe
 

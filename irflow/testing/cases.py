@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +18,7 @@ from irflow.ir.graph import Graph, Value
 from irflow.ir.op import OPS, Op, Sample, fields_of, infer_types
 from irflow.ir.types import TensorType, type_of
 from irflow.ops.elementwise import Convert, Elementwise, row_inputs
+from irflow.records import dataclass
 from irflow.scalars import KINDS, ROWS, Scalar
 from irflow.testing.reference import values_of
 

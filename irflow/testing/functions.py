@@ -6,7 +6,6 @@ All take arrays as arguments and return a float scalar; no two lean on the same 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ import irflow.numpy
 from irflow import losses, nn, ops, optim, random, tree
 from irflow.frontend import custom_vjp, grad, value_and_grad
 from irflow.frontend.tensor import Tensor
+from irflow.records import dataclass
 
 Arrays = tuple[np.ndarray, ...]
 

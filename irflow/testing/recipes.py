@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from irflow.ir.graph import Graph, Value
 from irflow.ir.types import TensorType
 from irflow.location import Location
 from irflow.ops import Handle, broadcast_to
+from irflow.records import dataclass
 
 Item = TypeVar("Item")
 

@@ -9,7 +9,6 @@ and bools are compared exactly.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from irflow.ir.evaluate import bind_sizes, evaluate, run_node
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Lowering
 from irflow.ir.types import type_of
+from irflow.records import dataclass
 from irflow.transform.verify import to_f64, widened, wrong_elements
 
 SPREAD_FACTOR = 16.0

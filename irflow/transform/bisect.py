@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from irflow.errors import IrflowError
 from irflow.ir.graph import Graph
 from irflow.location import Location
+from irflow.records import dataclass
 from irflow.transform.pass_ import Pass, PassContext
 from irflow.transform.verify import Difference
 

@@ -8,7 +8,7 @@ import sys
 import time as clock
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from irflow import log
@@ -16,6 +16,7 @@ from irflow.analysis import structure_of
 from irflow.errors import CheckError, IrflowError, PassError, UsageError, nearest
 from irflow.ir.check import check_graph
 from irflow.ir.graph import Graph, Node
+from irflow.records import dataclass
 from irflow.transform.bisect import Guilty, find_guilty
 from irflow.transform.pass_ import Note, Pass, PassContext, never
 from irflow.transform.pipeline import Fixpoint, Lookup, Pipeline, parse_pipeline

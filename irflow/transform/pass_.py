@@ -20,11 +20,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
 
 from irflow.ir.graph import Graph, Node
 from irflow.location import Location
+from irflow.records import dataclass
 
 HEADINGS = ("Before", "After", "Keeps", "Needs")
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from irflow.errors import TextError, nearest
+from irflow.records import dataclass
 from irflow.transform.pass_ import Pass
 
 Lookup = Callable[[str], type[Pass]]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from irflow.ops.broadcast import Broadcast
 from irflow.ops.constants import Constant
 from irflow.ops.elementwise import Elementwise
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 from irflow.scalars import Scalar, find
 from irflow.transform.pass_ import PassContext
 
@@ -172,7 +172,7 @@ class Rewriter:
 
     def _visit(self, graph: Graph, node: Node) -> bool:
         rules = self._rules_for(node.op)
-        if not rules or not any(output.uses for output in node.outputs):
+        if not rules or not node.is_read:
             return False
         build = RuleBuilder(graph, node)
         for rule in rules:
@@ -206,7 +206,7 @@ class Rewriter:
         stack = [node]
         while stack:
             unused = stack.pop()
-            if unused is None or unused.graph is not graph or any(o.uses for o in unused.outputs):
+            if unused is None or unused.graph is not graph or unused.is_read:
                 continue
             operands = unused.inputs
             graph.erase(unused)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from irflow.ir.evaluate import evaluate, step_limit
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op, fields_of
 from irflow.ir.types import TensorType
+from irflow.records import dataclass
 
 ERROR_GROWTH = 8.0
 ROUNDINGS = 64.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.analysis import Structure, every_graph, structure_of
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ir.op import Op
 from irflow.ops.elementwise import Elementwise
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 
 Key = tuple[Op, tuple[Value, ...], tuple[Structure, ...]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.ir.graph import Graph, Node
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 from irflow_passes.pruning import prune
 
@@ -33,7 +33,7 @@ def _sweep(graph: Graph, context: PassContext) -> bool:
     for node in reversed(graph):
         if context.is_exhausted:
             break
-        if any(output.uses for output in node.outputs):
+        if node.is_read:
             changed |= _sweep_regions(graph, node, context)
             continue
         context.count("remove_unused", node)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.errors import DTypeError
@@ -10,6 +9,7 @@ from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.attention import Attention, AttentionGradient
 from irflow.ops.elementwise import Elementwise
 from irflow.ops.operand import Handle
+from irflow.records import dataclass
 from irflow.transform import NoMatch, Pass, PassContext, Rewriter, Rule, RuleBuilder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from irflow.ir.op import fields_of
 from irflow.ops.broadcast import Broadcast, Reshape
 from irflow.ops.constants import Constant, Iota, SizeOf
 from irflow.ops.shape import Transpose
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext, RuleBuilder
 
 # An index ramp is cheaper to compute than to load, unless it is as short as this.

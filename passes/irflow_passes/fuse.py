@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.ir.graph import Graph
 from irflow.ops.regions import Fusion
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 from irflow_passes.fusion.outline import Outliner
 from irflow_passes.fusion.plan import Planner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.ir.builder import Builder
@@ -10,6 +9,7 @@ from irflow.ir.graph import Graph, Node
 from irflow.ops.control import Checkpoint
 from irflow.ops.custom_jvp import CustomJvp
 from irflow.ops.regions import Call, CustomVjp, region_sizes
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 
 INLINED = (Call, Checkpoint, CustomJvp, CustomVjp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.analysis import every_graph
@@ -10,6 +9,7 @@ from irflow.errors import UsageError
 from irflow.ir.graph import Graph, Node
 from irflow.ir.op import Lowering
 from irflow.ops.barrier import OptimizationBarrier
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext
 from irflow_passes.recompute.choice import choose
 from irflow_passes.recompute.edit import Editor

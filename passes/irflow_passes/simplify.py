@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from irflow.ir.graph import Graph
+from irflow.records import dataclass
 from irflow.transform import Pass, PassContext, Rewriter
 from irflow_passes.rules import affine, algebra, logic, sums
 

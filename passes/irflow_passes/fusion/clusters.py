@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irflow.ir.graph import Graph, Node
+from irflow.records import dataclass
 from irflow_passes.fusion.group import Group
 from irflow_passes.fusion.plan import Planner
 
@@ -19,17 +20,17 @@ class Cluster:
 
     Attributes:
         groups: the groups; none for a node alone.
+        nodes: the members of the groups.
+        rank: the position of the last of them in the graph; -1 without any.
         before: the clusters that they read.
         after: the clusters that read them.
     """
 
     groups: list[Group]
+    nodes: set[Node]
+    rank: int
     before: set[Cluster] = field(default_factory=set)
     after: set[Cluster] = field(default_factory=set)
-
-    @property
-    def nodes(self) -> dict[Node, None]:
-        return {node: None for group in self.groups for node in group.members}
 
 
 class Clusters:
@@ -49,9 +50,10 @@ class Clusters:
         self.position = {node: i for i, node in enumerate(graph)}
         self.cluster_of: dict[object, Cluster] = {}
         for group in planner.groups:
-            self.cluster_of[group] = Cluster([group])
+            last = max(map(self.position.__getitem__, group.members))
+            self.cluster_of[group] = Cluster([group], set(group.members), last)
         for node in planner.kept:
-            self.cluster_of[node] = Cluster([])
+            self.cluster_of[node] = Cluster([], set(), -1)
         for group in planner.groups:
             for node in group.members:
                 self._link(self.cluster_of[group], node, group.members)
@@ -72,10 +74,6 @@ class Clusters:
         group = self.planner.stored.get(node)
         return self.cluster_of.get(node if group is None else group)
 
-    def rank(self, cluster: Cluster) -> int:
-        """The position of the last node."""
-        return max((self.position[node] for node in cluster.nodes), default=-1)
-
     def is_within_limits(self, one: Cluster, other: Cluster) -> bool:
         """Whether both together are no larger than twice what a group may be.
 
@@ -89,16 +87,15 @@ class Clusters:
     @staticmethod
     def is_circular(one: Cluster, other: Cluster) -> bool:
         """Whether something else lies on a way from one to the other."""
-        both = (one, other)
-        waiting = [c for part in both for c in part.after if c not in both]
-        seen = set(waiting)
-        while waiting:
-            for following in waiting.pop().after:
-                if following in both or len(seen) > _PATIENCE:
-                    return True
-                if following not in seen:
-                    seen.add(following)
-                    waiting.append(following)
+        both = {one, other}
+        before = (one.before | other.before) - both
+        level = (one.after | other.after) - both
+        seen = set(level)
+        while level:
+            if len(seen) > _PATIENCE or not level.isdisjoint(before):
+                return True
+            level = set().union(*(cluster.after for cluster in level)) - seen
+            seen |= level
         return False
 
     def join(self, cluster: Cluster, other: Cluster) -> None:
@@ -106,6 +103,8 @@ class Clusters:
         for group in other.groups:
             self.cluster_of[group] = cluster
         cluster.groups += other.groups
+        cluster.nodes |= other.nodes
+        cluster.rank = max(cluster.rank, other.rank)
         for one in other.before:
             one.after.discard(other)
             one.after.add(cluster)

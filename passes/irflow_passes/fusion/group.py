@@ -69,7 +69,7 @@ class Group:
         self.inputs.pop(node.output, None)
         for value in node.inputs:
             self.inputs[value] = None
-        if traits.is_contraction(node):
+        if node.is_contraction:
             self.kind = "contraction"
         elif self.reduction is None and (found := traits.reduction(node)) is not None:
             self.kind, self.reduction = "reduce", found
@@ -96,7 +96,7 @@ class Group:
 
     def _mapped(self, outer: int, reader: Node, position: int, how: Reading) -> int:
         repeated = self.repeated[outer] or how is Reading.REPEATED
-        prologue = self.prologue[outer] or traits.is_contraction(reader)
+        prologue = self.prologue[outer] or reader.is_contraction
         columns = self.columns[outer] or traits.repeats_columns(reader)
         key = outer, traits.index_map(reader, position)
         return self._intern(key, repeated, prologue, columns)
@@ -119,7 +119,7 @@ class Group:
             return f"the group would read more than {inputs} inputs"
         if self.prologue[index_class] and not traits.is_prologue(node):
             return "a contraction reads its operands through moves of elements only, by strides"
-        if traits.is_contraction(node) or traits.reduction(node) is not None:
+        if node.is_contraction or traits.reduction(node) is not None:
             return self._refuses_loop(node, index_class)
         if self.columns[index_class] and traits.flops(node):
             return "it is computed once a column, not once an element"
@@ -134,7 +134,7 @@ class Group:
             return f"{node.op.name} would be repeated, or computed at another index"
         if self.kind == "contraction":
             return "the group has a contraction already"
-        if traits.is_contraction(node):
+        if node.is_contraction:
             return "the group has reductions" if self.kind == "reduce" else None
         if self.reduction is not None and self.reduction != traits.reduction(node):
             return "the group reduces another shape or other axes"

@@ -165,5 +165,5 @@ class Outliner:
         """Take out the nodes that live on in regions only."""
         members = {node for unit in self.fused for node, _ in unit.reads}
         for node in sorted(members, key=self.position.__getitem__, reverse=True):
-            if not any(output.uses for output in node.outputs):
+            if not node.is_read:
                 self.graph.erase(node)

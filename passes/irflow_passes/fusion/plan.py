@@ -10,10 +10,10 @@ bits of an integer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from irflow.ir.graph import Graph, Node
 from irflow.ops.broadcast import Reshape
+from irflow.records import dataclass
 from irflow.transform import PassContext
 from irflow_passes.fusion import traits
 from irflow_passes.fusion.group import RESULT, Group
@@ -140,7 +140,7 @@ class Planner:
         found = group.class_of(readers)
         if isinstance(found, str):
             return found
-        if found != RESULT and node in self._ends and not traits.is_contraction(node):
+        if found != RESULT and node in self._ends and not node.is_contraction:
             return "it stays with the contraction before it"
         refused = group.refuses(node, found, self.limits)
         return found if refused is None else refused
@@ -198,7 +198,7 @@ class Planner:
                 reason = found
             elif found != RESULT or node.output.type.shape != group.shape:
                 reason = "it is read at another index there, and needed elsewhere too"
-            elif traits.is_contraction(node) and traits.leads_to_rows(node):
+            elif node.is_contraction and traits.leads_to_rows(node):
                 reason = "what follows it goes with sums of its rows"
             elif not self._lead(group, readers):
                 reason = "another reader leads back to the group"

@@ -55,7 +55,7 @@ def _absorb(graph: Graph, node: Node, context: PassContext) -> bool:
     made = Node(Fusion(KIND), tuple(unit.inputs), (unit.region(KIND),), node.location)
     graph.replace(node, graph.insert(made, node).outputs)
     for other in reversed(order):
-        if not any(output.uses for output in other.outputs):
+        if not other.is_read:
             graph.erase(other)
     context.count("absorb", made)
     return True
@@ -116,7 +116,7 @@ def _follows_contraction(node: Node) -> bool:
     sources = [value.node for value in node.inputs]
     while any(source is not None and type(source.op) is Reshape for source in sources):
         sources = [s.inputs[0].node if s and type(s.op) is Reshape else s for s in sources]
-    return any(source is not None and traits.is_contraction(source) for source in sources)
+    return any(source is not None and source.is_contraction for source in sources)
 
 
 def _is_only_attended(value: Value, depth: int = 0) -> bool:

@@ -9,13 +9,14 @@ whenever it goes over it again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from operator import attrgetter
 
 from irflow import dims
 from irflow.ir.graph import Graph, Node
 from irflow.ir.types import Shape
 from irflow.ops.broadcast import Broadcast, Reduce, Reshape
 from irflow.ops.elementwise import Convert, Elementwise
+from irflow.records import dataclass
 from irflow_passes.fusion.clusters import Cluster, Clusters
 from irflow_passes.fusion.group import Group
 from irflow_passes.fusion.plan import Planner
@@ -92,31 +93,32 @@ class Rows:
         dependent: set[Node] = set()
         columns: set[Node] = set()
         for node in nodes:
-            if self.is_down(node) or any(i.node in columns for i in node.inputs):
-                if not self._fits_column(node, dependent, columns):
+            sources = {value.node for value in node.inputs}
+            is_dependent = not dependent.isdisjoint(sources)
+            if self.is_down(node) or not columns.isdisjoint(sources):
+                if not self._fits_column(node, is_dependent, columns):
                     return False
                 columns.add(node)
                 continue
-            if not self._fits(node, {i for i in node.inputs if i.node in dependent}):
+            if not self._fits(node, is_dependent):
                 return False
-            if type(node.op) is Reduce or any(i.node in dependent for i in node.inputs):
+            if is_dependent or type(node.op) is Reduce:
                 dependent.add(node)
         return True
 
-    def _fits_column(self, node: Node, dependent: set[Node], columns: set[Node]) -> bool:
+    def _fits_column(self, node: Node, is_dependent: bool, columns: set[Node]) -> bool:
         """Whether a node behind sums of columns needs one column only."""
         if self.is_down(node):
             return node.inputs[0].node not in columns
         is_plain = type(node.op) in (Elementwise, Convert)
-        is_mixed = any(i.node in dependent for i in node.inputs)
-        return is_plain and not is_mixed and node.output.type.shape == self.shape[-1:]
+        return is_plain and not is_dependent and node.output.type.shape == self.shape[-1:]
 
-    def _fits(self, node: Node, dependent: set[object]) -> bool:
+    def _fits(self, node: Node, is_dependent: bool) -> bool:
         op = node.op
         rank = len(self.shape)
         if type(op) is Reduce:
             return op.axes == (rank - 1,) and node.inputs[0].type.shape == self.shape
-        if not dependent:
+        if not is_dependent:
             return True
         if node.output.type.shape not in self.shapes:
             return False
@@ -156,18 +158,18 @@ class RowMerger:
     def _grow(self, clusters: Clusters, cluster: Cluster) -> bool:
         """Join one more; whether there was one."""
         rows = self.rows_of[cluster]
-        for other in self._neighbours(clusters, cluster):
+        for other in self._neighbours(cluster):
             if self._may_join(clusters, rows, cluster, other):
                 clusters.join(cluster, other)
                 return True
         return False
 
-    def _neighbours(self, clusters: Clusters, cluster: Cluster) -> Iterator[Cluster]:
+    def _neighbours(self, cluster: Cluster) -> Iterator[Cluster]:
         """Whom it reads and who reads it, and sums of columns of what it reads too."""
         rows = self.rows_of[cluster]
         beside = [c for source in cluster.before for c in source.after if _has_sums(c, rows)]
         near = dict.fromkeys((*cluster.before, *cluster.after, *beside))
-        for other in sorted(near, key=clusters.rank):
+        for other in sorted(near, key=attrgetter("rank")):
             if other.groups and other is not cluster:
                 yield other
 
@@ -178,12 +180,13 @@ class RowMerger:
             return False
         if (cluster, other) in self.refused or not clusters.is_within_limits(cluster, other):
             return False
-        ordered = sorted(cluster.nodes | other.nodes, key=clusters.position.__getitem__)
-        if not rows.holds(ordered):
-            # More nodes never make up for one that needs another row.
-            self.refused.add((cluster, other))
+        if clusters.is_circular(cluster, other):
             return False
-        return not clusters.is_circular(cluster, other)
+        if rows.holds(sorted(cluster.nodes | other.nodes, key=clusters.position.__getitem__)):
+            return True
+        # More nodes never make up for one that needs another row.
+        self.refused.add((cluster, other))
+        return False
 
     @staticmethod
     def _is_by_rows(group: Group, rows: Rows) -> bool:

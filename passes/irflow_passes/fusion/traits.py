@@ -56,7 +56,7 @@ def reading(node: Node, position: int) -> Reading:
         return _reading_of_broadcast(node)
     if kind is Pad:
         return Reading.REPEATED if position == 1 else Reading.ONCE
-    return Reading.ONCE if is_contraction(node) else Reading.NEVER
+    return Reading.ONCE if node.is_contraction else Reading.NEVER
 
 
 def _reading_of_broadcast(node: Node) -> Reading:
@@ -98,11 +98,6 @@ def reduced_axes(node: Node) -> tuple[int, ...] | None:
     return (op.axis,) if type(op) is ArgReduce else None
 
 
-def is_contraction(node: Node) -> bool:
-    """Whether the op is a matrix product or a convolution."""
-    return node.lowering is Lowering.CONTRACTION
-
-
 def is_prologue(node: Node) -> bool:
     """Whether a contraction may compute this while it reads an operand.
 
@@ -126,7 +121,7 @@ def epilogue_ends(graph: Graph) -> set[Node]:
     """
     ends = set()
     for node in graph:
-        if is_contraction(node) and len(node.outputs) == 1:
+        if node.is_contraction and len(node.outputs) == 1:
             while (following := _only_reader(node)) is not None:
                 node = following
             ends.add(node)
@@ -150,7 +145,7 @@ def is_shift_of_stored(node: Node) -> bool:
     if len(stored) != 1 or type(node.op) is not Elementwise:
         return False
     source = stored[0].node
-    return source is None or is_contraction(source)
+    return source is None or source.is_contraction
 
 
 def _is_repeated(value: Value) -> bool:

@@ -10,9 +10,9 @@ values to keep, of all such sets the one that computes least again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from irflow.ir.graph import Node, Value
+from irflow.records import dataclass
 from irflow_passes.recompute.memory import Memory
 
 

@@ -32,7 +32,7 @@ class Editor:
                     self._make(value, node)
                     self.graph.set_operand(node, position, self.copies[value])
         for node in reversed(self.memory.order[: self.position]):
-            if not any(output.uses for output in node.outputs):
+            if not node.is_read:
                 self.graph.erase(node)
 
     def _make(self, wanted: Value, reader: Node) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irflow import dims
 from irflow.ir.graph import Graph, Node, Value
 from irflow.ops.barrier import OptimizationBarrier
@@ -14,6 +12,7 @@ from irflow.ops.elementwise import Convert, Elementwise
 from irflow.ops.random_bits import RandomBits
 from irflow.ops.regions import StopGradient
 from irflow.ops.shape import Pad, Reverse, Slice, Transpose
+from irflow.records import dataclass
 
 NOMINAL = 64
 """What a symbolic size is taken for, as far as its bounds allow it."""

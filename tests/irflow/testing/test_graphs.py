@@ -37,6 +37,7 @@ NOT_GENERATED = {
     "custom_vjp",
     "attention",
     "attention_gradient",
+    "integer_convolution",
     "integer_matmul",
     "pool_adjoint",
     "pool_hits",
