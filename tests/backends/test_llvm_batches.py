@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", start)
     (first, *_) = made(1, monkeypatch)([X])
     np.testing.assert_array_equal(first, X @ X.T)
+
+
+def test_llvm_waits_little_for_python_while_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, seen = sys.getswitchinterval(), []
+
+    def looking(text: str, level: int) -> engine.Code:
+        seen.append(sys.getswitchinterval())
+        with batches.Batches(level):  # of another program at the same time
+            pass
+        seen.append(sys.getswitchinterval())
+        return cached_code(text, level)
+
+    cached_code = batches.cached_code
+    monkeypatch.setattr(batches, "cached_code", looking)
+    made(1, monkeypatch)
+    assert seen == pytest.approx([batches.TURN] * len(seen))
+    assert len(seen) > 2
+    assert sys.getswitchinterval() == usual > batches.TURN
 
 
 def test_what_goes_wrong_in_the_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
