@@ -12,6 +12,8 @@ from irflow.errors import ShapeError
 from irflow.frontend.indexing import get_item
 from irflow.frontend.promotion import broadcast_shapes
 from irflow.frontend.tracing import current_trace
+from irflow.frontend.window import Window
+from irflow.ir.types import TensorType
 from irflow.ops.operand import GraphOperand
 from irflow.ops.scatter_kinds import row_of
 from irflow.scalars import find
@@ -44,17 +46,26 @@ def set_item(
         row = row_of(kind)
         joined = row(x, ops.broadcast_to(ready, x.shape)) if row else ready
         return cast("Tensor", find("where")(ops.broadcast_to(mask, x.shape), joined, x))
+    window = Window.of(x, key) if current_trace() is not None else None
+    if window is not None:
+        updates = _fitted(ready, x.type.with_shape(tuple(window.shape)), value)
+        return window.written(updates, row_of(kind), outside == "drop")
     places = _places(x, key, outside)
-    updates = _without_leading_ones(ready, places.ndim)
-    if broadcast_shapes("x[key] = value", [places.type, updates.type]) != places.shape:
-        raise ShapeError(
-            "x[key] = value: the value does not broadcast to x[key]",
-            facts=[("x[key]", places.type.with_dtype(x.dtype)), ("value", value.type)],
-        )
-    updates = ops.broadcast_to(updates, places.shape)
+    updates = _fitted(ready, places.type.with_dtype(x.dtype), value)
     flat = ops.reshape(x, (x.size,))
     index = ops.expand_dims(places, -1)
     return cast("Tensor", ops.reshape(ops.scatter(flat, index, updates, kind), x.shape))
+
+
+def _fitted(ready: Tensor, wanted: TensorType, value: Tensor) -> Tensor:
+    """What is written, in the type and shape of `x[key]`; the error shows it as it was given."""
+    updates = _without_leading_ones(ready, wanted.rank)
+    if broadcast_shapes("x[key] = value", [wanted, updates.type]) != wanted.shape:
+        raise ShapeError(
+            "x[key] = value: the value does not broadcast to x[key]",
+            facts=[("x[key]", wanted), ("value", value.type)],
+        )
+    return cast("Tensor", ops.broadcast_to(updates, wanted.shape))
 
 
 def _is_mask_of(part: Any, x: Tensor) -> bool:

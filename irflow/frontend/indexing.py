@@ -31,7 +31,7 @@ def get_item(x: Tensor, key: Sequence[Any], outside: str = "clip") -> Tensor:
         ShapeError: too many indices, an integer that is out of range, a mask of another shape.
         UsageError: something that does not index.
     """
-    parts = _complete(key, x)
+    parts = completed(key, x)
     if any(_is_gathered(part) for part in parts):
         return _advanced(x, parts, outside)
     return _basic(x, [part for part in parts if part is not Ellipsis])
@@ -44,7 +44,7 @@ def _is_gathered(part: Any) -> bool:
     return part.ndim > 0 or cast("Tensor", part).concrete() is None
 
 
-def _complete(key: Sequence[Any], x: Tensor) -> list[Any]:
+def completed(key: Sequence[Any], x: Tensor) -> list[Any]:
     """The key with slices for all axes after `...`, and masks as positions.
 
     The `...` itself stays: it parts index arrays, also where it stands for no axis.
@@ -105,9 +105,9 @@ def _basic(x: Tensor, parts: Sequence[Any]) -> Tensor:
             kept.append(None)
         elif isinstance(part, slice):
             kept.append(axis)
-            cuts.append(_bounds(part, x.shape[axis]))
+            cuts.append(bounds_of(part, x.shape[axis]))
         else:
-            first = _position(part, x.shape[axis], axis)
+            first = position_of(part, x.shape[axis], axis)
             cuts.append((first, first + 1, 1, False))
     starts, stops, steps, flips = zip(*cuts, strict=True) if cuts else ((), (), (), ())
     cut = ops.slice_(x, starts, stops, steps)
@@ -117,7 +117,13 @@ def _basic(x: Tensor, parts: Sequence[Any]) -> Tensor:
     return cast("Tensor", ops.reshape(cut, sizes))
 
 
-def _position(part: Any, size: Size, axis: int) -> Size:
+def position_of(part: Any, size: Size, axis: int) -> Size:
+    """An integer of a key as a position along an axis, which negative ones count from the end.
+
+    Raises:
+        ShapeError: it is out of range.
+        UsageError: it is no integer.
+    """
     try:
         index = operator.index(part)
     except TypeError:
@@ -132,7 +138,7 @@ def _position(part: Any, size: Size, axis: int) -> Size:
     return position
 
 
-def _bounds(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
+def bounds_of(part: slice, size: Size) -> tuple[Size, Size, int, bool]:
     """A slice as ascending bounds, a positive step, and whether the result is to be reversed."""
     stride = 1 if part.step is None else operator.index(part.step)
     if stride == 0:
