@@ -96,15 +96,11 @@ class Slab:
     def start(self, results: Sequence[Expr]) -> Expr:
         """Where what a result sees begins, by its number in this part along each axis."""
         parts = zip(results, self.axes, self.steps, strict=True)
-        return self._sum([q * (axis.pitch * step) for q, axis, step in parts])
+        return _sum(self.context, [q * (axis.pitch * step) for q, axis, step in parts])
 
     def tap(self, taps: Sequence[Expr]) -> Expr:
         """How far from there a tap is."""
-        parts = zip(taps, self.axes, self.steps, strict=True)
-        return self._sum([tap * (axis.tap_step * step) for tap, axis, step in parts])
-
-    def _sum(self, terms: Sequence[Expr]) -> Expr:
-        return self.context.index(reduce(lambda a, b: a + b, terms, ZERO))
+        return _tap(self.context, taps, self.axes, self.steps)
 
     def read(self, place: Expr) -> Expr:
         """An element of the copy, or the word that begins with it."""
@@ -127,7 +123,7 @@ class Slab:
                 for part, position in zip(outer, positions, strict=True)
             ]
             terms = [number * part[3] for part, number in zip(outer, numbers, strict=True)]
-            line = self._sum(terms)
+            line = _sum(self.context, terms)
             self._either(
                 conditions,
                 lambda: self._line(line, [example, *positions], axis, first, span),
@@ -241,15 +237,11 @@ class Whole:
         """Where what a result sees begins, by its number in the chunk along each axis."""
         numbers = [self.first + results[0], *results[1:]]
         parts = zip(numbers, self.axes, self.steps, strict=True)
-        return self._sum([(q + axis.in_start) * step for q, axis, step in parts])
+        return _sum(self.context, [(q + axis.in_start) * step for q, axis, step in parts])
 
     def tap(self, taps: Sequence[Expr]) -> Expr:
         """How far from there a tap is."""
-        parts = zip(taps, self.axes, self.steps, strict=True)
-        return self._sum([tap * (axis.tap_step * step) for tap, axis, step in parts])
-
-    def _sum(self, terms: Sequence[Expr]) -> Expr:
-        return self.context.index(reduce(lambda a, b: a + b, terms, ZERO))
+        return _tap(self.context, taps, self.axes, self.steps)
 
     def read(self, place: Expr) -> Expr:
         """An element of the image; 0 behind the ends of a line, where `masked` says so."""
@@ -272,6 +264,18 @@ class Whole:
         axis = self.axes[-1]
         seen = position + axis.in_start + tap * axis.tap_step
         return simplify_expr(inside(seen, axis.size), self.context.known)
+
+
+def _tap(
+    context: NestContext, taps: Sequence[Expr], axes: Sequence[Axis], steps: Sequence[int]
+) -> Expr:
+    """Elements from the first tap to another, where positions are so many elements apart."""
+    parts = zip(taps, axes, steps, strict=True)
+    return _sum(context, [tap * (axis.tap_step * step) for tap, axis, step in parts])
+
+
+def _sum(context: NestContext, terms: Sequence[Expr]) -> Expr:
+    return context.index(reduce(lambda a, b: a + b, terms, ZERO))
 
 
 def flat_image(context: NestContext, form: Form, kept: int) -> Buffer | None:

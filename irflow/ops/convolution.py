@@ -11,7 +11,7 @@ derivative of F by one of the three, so the gradients of each are the other two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ml_dtypes
@@ -90,19 +90,10 @@ class Convolution(ConvolutionOp):
         ]
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        x, w = loads
-        n, *numbers, output = index
-        *kernel, per_group, outputs = w.type.shape
+        def product(conditions: list[Any], pixel: Callable[[], Any], weight: Any) -> Any:
+            return only_where(context, conditions, lambda: pixel() * weight)
 
-        def product(inner: Sequence[Any]) -> Any:
-            *offsets, channel = inner
-            positions = self.seen(numbers, offsets)
-            source = self.input_channel(channel, output, per_group, outputs)
-            conditions = self.is_inside(x.type.shape[1:-1], positions, context.size)
-            weight = w([*inner, output])
-            return only_where(context, conditions, lambda: x([n, *positions, source]) * weight)
-
-        return context.reduce(find("add"), x.type.dtype, [*kernel, per_group], product)
+        return self.sum_over_taps(context, index, loads, loads[0].type.dtype, product)
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         *kernel, per_group, _ = inputs[1].shape

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from irflow import dims
 from irflow.dims import Size
+from irflow.dtypes import DType
 from irflow.errors import ShapeError
 from irflow.ir.op import Cost, Lowering, Op
 from irflow.ir.types import Shape, TensorType
@@ -16,12 +17,16 @@ from irflow.ops.batch_merging import merged, parted
 from irflow.ops.constants import concrete
 from irflow.ops.matmul import accumulator
 from irflow.ops.windows import Ints, Padding, window_counts, window_position, window_view
+from irflow.scalars import find
 
 Geometry = tuple[Ints, Padding, Ints, int]
 """Strides, padding, dilations and the number of groups."""
 
 PATCH_BYTES = 2**21
 """The NumPy meaning unfolds so many examples at a time that their windows stay in the cache."""
+
+Term = Callable[[list[Any], Callable[[], Any], Any], Any]
+"""A term of a sum over taps, from conditions, a load of the image, and a weight."""
 
 
 class ConvolutionOp(Op):
@@ -95,6 +100,32 @@ class ConvolutionOp(Op):
         lows = [low for low, _ in self.padding]
         places = zip(numbers, offsets, self.strides, self.dilations, lows, strict=True)
         return [window_position(*place) for place in places]
+
+    def sum_over_taps(
+        self, context: Any, index: Sequence[Any], loads: Sequence[Any], dtype: DType, term: Term
+    ) -> Any:
+        """An element of the result, the sum of a term for each tap and channel.
+
+        Args:
+            context: of the element function.
+            index: of the element.
+            loads: the image and the weights.
+            dtype: of the sum.
+            term: from the conditions under which a tap lies in the image, a load of what it sees,
+                and its weight.
+        """
+        x, w = loads
+        n, *numbers, output = index
+        *kernel, per_group, outputs = w.type.shape
+
+        def at(inner: Sequence[Any]) -> Any:
+            *offsets, channel = inner
+            positions = self.seen(numbers, offsets)
+            source = self.input_channel(channel, output, per_group, outputs)
+            conditions = self.is_inside(x.type.shape[1:-1], positions, context.size)
+            return term(conditions, lambda: x([n, *positions, source]), w([*inner, output]))
+
+        return context.reduce(find("add"), dtype, [*kernel, per_group], at)
 
     def padded(self, x: np.ndarray) -> np.ndarray:
         """`x` between its zeros, in the dtype of sums."""

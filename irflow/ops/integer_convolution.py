@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,6 @@ from irflow.ops.convolution_form import (
     small_case,
 )
 from irflow.ops.windows import Ints, Padding, only_where
-from irflow.scalars import find
 
 if TYPE_CHECKING:
     from irflow.ops.operand import GraphOperand
@@ -64,23 +63,14 @@ class IntegerConvolution(ConvolutionOp):
         return [None]
 
     def element(self, context: Any, index: Sequence[Any], loads: Sequence[Any]) -> Any:
-        x, w = loads
-        n, *numbers, output = index
-        *kernel, per_group, outputs = w.type.shape
-
-        def product(inner: Sequence[Any]) -> Any:
-            *offsets, channel = inner
-            positions = self.seen(numbers, offsets)
-            source = self.input_channel(channel, output, per_group, outputs)
-            conditions = self.is_inside(x.type.shape[1:-1], positions, context.size)
-            weight = Cast(dtypes.i32, w([*inner, output]))
-
+        def product(conditions: list[Any], pixel: Callable[[], Any], weight: Any) -> Any:
             def above_zero() -> Any:
-                return Cast(dtypes.i32, x([n, *positions, source])) - self.zero
+                return Cast(dtypes.i32, pixel()) - self.zero
 
-            return (only_where(context, conditions, above_zero) + self.zero) * weight
+            shifted = only_where(context, conditions, above_zero) + self.zero
+            return shifted * Cast(dtypes.i32, weight)
 
-        return context.reduce(find("add"), dtypes.i32, [*kernel, per_group], product)
+        return self.sum_over_taps(context, index, loads, dtypes.i32, product)
 
     def cost(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Cost:
         *kernel, per_group, _ = inputs[1].shape
