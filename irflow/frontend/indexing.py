@@ -32,12 +32,12 @@ def get_item(x: Tensor, key: Sequence[Any], outside: str = "clip") -> Tensor:
         UsageError: something that does not index.
     """
     parts = completed(key, x)
-    if any(_is_gathered(part) for part in parts):
+    if any(is_gathered(part) for part in parts):
         return _advanced(x, parts, outside)
     return _basic(x, [part for part in parts if part is not Ellipsis])
 
 
-def _is_gathered(part: Any) -> bool:
+def is_gathered(part: Any) -> bool:
     """Whether a part is an array of positions; an integer tensor of known value is an integer."""
     if not isinstance(part, GraphOperand):
         return False

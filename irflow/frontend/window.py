@@ -13,7 +13,7 @@ import numpy as np
 
 from irflow import ops
 from irflow.dims import Size
-from irflow.frontend.indexing import bounds_of, completed, position_of
+from irflow.frontend.indexing import bounds_of, completed, is_gathered, position_of
 from irflow.ops.operand import GraphOperand
 from irflow.records import dataclass
 from irflow.scalars import Scalar, find
@@ -56,11 +56,10 @@ class Window:
             first, end, step, is_reversed = bounds_of(part, size)
             self.shape.append(end - first)
             return self._adds(first, end - first) and step == 1 and not is_reversed
-        if isinstance(part, GraphOperand) and cast("Tensor", part).concrete() is None:
+        if is_gathered(part):
             is_place = part.ndim == 0 and part.dtype.is_integer
             return is_place and self._adds(ops.wrap_indices(part, size), 1)
-        is_known = not isinstance(part, GraphOperand) or part.ndim == 0
-        return is_known and self._adds(position_of(part, size, axis), 1)
+        return self._adds(position_of(part, size, axis), 1)
 
     def _adds(self, start: Any, size: Size) -> bool:
         self.starts.append(start)
