@@ -43,22 +43,19 @@ def finish_square(
             copy, so that there is less code.
     """
     *sides, length = shape
-    places = list(combinations(*map(range, sides)))
-    if is_short:
-        with context.one_loop(length, LoopKind.VECTOR, "l") as lane:
-            found = make(lane)
-            for place in places:
-                line, position = map(integer, place)
-                finish(line, position, lane, found[place[0]][place[1]])
-        return
-    copy = context.builder.alloc(dtype, shape, Space.GLOBAL, "tile")
+    copy = None if is_short else context.builder.alloc(dtype, shape, Space.GLOBAL, "tile")
     with context.one_loop(length, LoopKind.VECTOR, "l") as lane:
         found = make(lane)
-        for place in places:
-            index = *map(integer, place), lane
-            context.builder.store(copy, index, found[place[0]][place[1]])
+        for i, j in combinations(*map(range, sides)):
+            if copy is None:
+                finish(integer(i), integer(j), lane, found[i][j])
+            else:
+                context.builder.store(copy, (integer(i), integer(j), lane), found[i][j])
+    if copy is None:
+        return
     with (
-        context.loops(sides, name="r") as (i, j),
+        context.loops(sides, name="r") as (line, position),
         context.one_loop(length, LoopKind.VECTOR, "l") as lane,
     ):
-        finish(i, j, lane, context.builder.let(Load(copy, (i, j, lane)), "total"))
+        total = context.builder.let(Load(copy, (line, position, lane)), "total")
+        finish(line, position, lane, total)

@@ -149,7 +149,8 @@ def quantize(
     graph = whole.graph.copy()
     layers = found_layers(graph, least, exclude)
     chosen = [found for found in layers if not found.layer.kept]
-    exact = _watched(chosen, graph, whole) if by_layer else None
+    outputs = [found.node.output for found in chosen]
+    exact = watching(outputs, graph, whole) if by_layer else None
     results = _put_in_bytes(graph, chosen, _ranges(chosen, graph, whole, calls, activations, share))
     made = _compiled(_with_graph(whole, graph))
     told = {found.layer.name: found.layer for found in layers}
@@ -221,12 +222,6 @@ def _ranges(
         return [None] * len(chosen)
     origins = [origin(found.node.inputs[0])[0] for found in chosen]
     return [*ranges_of(origins, graph, traced, calls, share)]
-
-
-def _watched(
-    chosen: Sequence[Found], graph: Graph, traced: Traced
-) -> Callable[[Example], list[np.ndarray]]:
-    return watching([found.node.output for found in chosen], graph, traced)
 
 
 def _put_in_bytes(
